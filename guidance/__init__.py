@@ -1,0 +1,18 @@
+"""Guidance of diffusion models: steer a trained model while it samples, with no training.
+
+    from guidance import ColorRecipe, generate, images
+    images(ColorRecipe(color="teal", count=4))[0].show()
+"""
+
+from guidance.recipes import ColorRecipe, RecipeError, read_png, save_png
+
+__all__ = ["ColorRecipe", "RecipeError", "generate", "images", "read_png", "save_png"]
+
+
+def __getattr__(name: str):
+    """Import what needs torch on first use, so that recipes and command-line help come at once."""
+    if name in ("generate", "images"):
+        from guidance import generation
+
+        return getattr(generation, name)
+    raise AttributeError(f"module 'guidance' has no attribute {name!r}")

@@ -1,0 +1,116 @@
+"""Speed, as ratios in one run: our sampler beside the bare network, and beside the diffusion course's loop."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from diffusers import DDIMScheduler, UNet2DModel
+from torch import nn
+
+from guidance.losses.color import COLOR_LOSSES, target
+from guidance.models import catalogue
+from guidance.models.device import device, precision
+from guidance.models.model import Model
+from guidance.sampling.guides import loss_guide, network
+from guidance.sampling.sample import sample
+from guidance.sampling.schedule import Schedule, strengths
+
+
+def course_unet() -> UNet2DModel:
+    """The 256 px UNet of the course's models (google/ddpm-celebahq-256 and its kin), 113.7 M random weights."""
+    plain, attention = ("DownBlock2D", "UpBlock2D"), ("AttnDownBlock2D", "AttnUpBlock2D")
+    blocks = [plain, plain, plain, plain, attention, plain]
+    return UNet2DModel(
+        sample_size=256, block_out_channels=(128, 128, 256, 256, 512, 512), layers_per_block=2, downsample_padding=0,
+        flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6, attention_head_dim=None,
+        down_block_types=tuple(down for down, _ in blocks), up_block_types=tuple(up for _, up in reversed(blocks)),
+    )  # fmt: skip
+
+
+def ours(model: Model, x: torch.Tensor, steps: int, stop: int | None = None, method: str = "") -> None:
+    """Our sampler on x, unguided or steered by a colour with `method`; the first `stop` of `steps` steps."""
+    schedule = Schedule(model.config, "ddim", steps)
+    predict = network(model.eps, schedule)
+    if method:
+        loss = COLOR_LOSSES["tone"](target("#2080ff"))
+        predict = loss_guide(predict, loss, schedule, scale=0.1, weights=strengths(schedule), method=method, fade=True)
+    for step in sample(predict, x, schedule):
+        if step.i + 1 == stop:
+            break
+
+
+def bare(model: Model, x: torch.Tensor, steps: int) -> None:
+    """The network alone, as often as a run of `steps` steps calls it."""
+    with torch.no_grad():
+        for t in Schedule(model.config, "ddim", steps).timesteps:
+            model.run(x, t)
+
+
+def notebook(unet: nn.Module, x: torch.Tensor, stop: int, full: bool) -> None:
+    """The colour guidance of the course's notebook, as it is run there: float32, two scheduler steps a step."""
+    scheduler = DDIMScheduler()
+    scheduler.set_timesteps(40)
+    for t in scheduler.timesteps[:stop]:
+        x = x.detach().requires_grad_()
+        with torch.set_grad_enabled(full):
+            eps = unet(scheduler.scale_model_input(x, t), t).sample
+        x0 = scheduler.step(eps, t, x).pred_original_sample
+        loss = (x0 - target("#2080ff").to(x)).abs().mean() * 40
+        shift = -torch.autograd.grad(loss, x)[0]
+        x = scheduler.step(eps.detach(), t, x.detach() + shift).prev_sample
+
+
+def medians(actions: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Seconds for each action: the median over rounds in which all take turns, after one that is not counted."""
+    seconds = {name: [] for name in actions}
+    for turn in range(rounds + 1):
+        for name, action in actions.items():
+            started = time.perf_counter()
+            action()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def table(title: str, seconds: dict[str, float], unit: str) -> None:
+    """Print seconds and their ratio to the first row."""
+    first = next(iter(seconds.values()))
+    print(f"\n{title}\n\n| | s per {unit} | ratio |\n|---|---|---|")
+    for name, value in seconds.items():
+        print(f"| {name} | {value:.3f} | {value / first:.2f} |")
+
+
+def bench(steps: int = 20, rounds: int = 7) -> None:
+    """Print both tables for this machine."""
+    where = device()
+    print(f"{where}, {precision(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    model = catalogue.get("landscapes")
+    x = model.noise(list(range(model.batch)))
+    seconds = medians(
+        {
+            "the network alone": lambda: bare(model, x, steps),
+            "unguided": lambda: ours(model, x, steps),
+            "shortcut": lambda: ours(model, x, steps, method="shortcut"),
+            "full": lambda: ours(model, x, steps, method="full"),
+        },
+        rounds,
+    )
+    table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", seconds, "run")
+
+    torch.manual_seed(0)
+    unet = course_unet().eval()
+    fast = Model(nn.Module.to(course_unet(), where, precision(where)), dict(DDIMScheduler().config))
+    unet.to(where)
+    x = torch.randn(1, 3, 256, 256).to(where)
+    for method in ("shortcut", "full"):
+        seconds = medians(
+            {
+                "the notebook's loop": lambda method=method: notebook(unet, x, 1, method == "full"),
+                "ours": lambda method=method: ours(fast, x, 40, 1, method),
+            },
+            3,
+        )
+        table(f"the course's shapes, 256 px, 113.7 M parameters, 1 picture, {method}", seconds, "step")

@@ -1,0 +1,87 @@
+"""Colour guidance: how close it lands, and what that costs the picture, over the scale; our rule and the course's."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from guidance.evaluation import metrics
+from guidance.evaluation.samples import data, grid, pictures
+from guidance.losses.color import target
+from guidance.models import catalogue
+from guidance.recipes import DEFAULT_SCALES, ColorRecipe
+
+# The pure corners of the RGB cube that have a hue, and six colours inside it.
+COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffff00", "#00ffff", "#ff00ff",
+          "#2080ff", "#ff8040", "#40a060", "#8040a0", "#c0a080", "#305070")  # fmt: skip
+OURS = (0.02, 0.05, DEFAULT_SCALES["normalized"], 0.2, 0.4)
+THEIRS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+SETTINGS = {
+    "normalized, overall tone": [ColorRecipe(scale=scale) for scale in OURS],
+    "normalized, overall tone, full": [ColorRecipe(scale=scale, method="full") for scale in OURS[1:4]],
+    "normalized, every pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in OURS[1:]],
+    "course, L1": [ColorRecipe(rule="course", loss="pixel-l1", scale=scale) for scale in THEIRS],
+    "course, overall tone": [ColorRecipe(rule="course", scale=scale) for scale in THEIRS],
+}
+
+
+def measure(judge: torch.nn.Module, known: Tensor, bare: Tensor, sets: dict[str, Tensor]) -> dict[str, float]:
+    """The figures of guided pictures, by target colour, beside the unguided ones of the same seeds."""
+    guided = torch.cat(list(sets.values()))
+    before = torch.cat([metrics.color_distance(bare, target(color)) for color in sets]).mean()
+    after = torch.cat([metrics.color_distance(batch, target(color)) for color, batch in sets.items()]).mean()
+    return {
+        "distance": after.item(),
+        "distance / unguided": (after / before).item(),
+        "contrast": metrics.contrast(guided),
+        "contrast / unguided": metrics.contrast(guided) / metrics.contrast(bare),
+        "KID x 1000": metrics.kid(metrics.features(judge, guided), known),
+        "confidence": metrics.confidence(judge, guided),
+    }
+
+
+def evaluate(out: Path, seeds: int = 8) -> None:
+    """Print the table over COLORS x seeds, save the plot, and a sheet of the default's pictures, a colour a row."""
+    out.mkdir(parents=True, exist_ok=True)
+    judge = catalogue.judge()
+    known = metrics.features(judge, data(2048, skip=2048))
+    bare = pictures(ColorRecipe(scale=0), seeds)
+    # As many unguided pictures as guided ones, so that the kernel distances compare.
+    many = pictures(ColorRecipe(scale=0), seeds * len(COLORS))
+    unguided = measure(judge, known, bare, {color: bare for color in COLORS})
+    unguided["KID x 1000"] = metrics.kid(metrics.features(judge, many), known)
+    rows = [{"setting": "unguided", "scale": 0.0, **unguided}]
+    print(f"{len(COLORS)} colours x {seeds} seeds, 40 steps\n")
+    print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|\n" + line(rows[0]))
+    for setting, recipes in SETTINGS.items():
+        for recipe in recipes:
+            sets = {color: pictures(replace(recipe, color=color), seeds) for color in COLORS}
+            rows.append({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
+            print(line(rows[-1]), flush=True)
+            (out / "color.json").write_text(json.dumps(rows, indent=1))
+            if recipe == ColorRecipe():
+                grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")
+    plot(rows, out / "color-plot.png")
+
+
+def line(row: dict) -> str:
+    """One row of the table."""
+    return "| " + " | ".join(value if isinstance(value, str) else f"{value:.3g}" for value in row.values()) + " |"
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Distance to the colour against contrast and KID, a curve per setting."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    for axes, measured in zip(figure.subplots(1, 2), ("contrast / unguided", "KID x 1000"), strict=True):
+        for setting in SETTINGS:
+            curve = [row for row in rows if row["setting"] == setting]
+            points = [[row["distance / unguided"] for row in curve], [row[measured] for row in curve]]
+            axes.plot(*points, "o-", label=setting, markersize=4)
+        axes.axvline(0.15, color="grey", linewidth=0.8, linestyle=":")
+        axes.set(xlabel="colour distance / unguided (CIELAB)", ylabel=measured)
+        axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,54 @@
+"""Measures of pictures: kernel distance to the data, the judge's confidence, colour distance and contrast."""
+
+import torch
+from torch import Tensor, nn
+
+from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES
+
+
+def features(network: nn.Module, pictures: Tensor) -> Tensor:
+    """The judge's features of pictures (N, 3, H, W) in [-1, 1]: (N, 256)."""
+    with torch.no_grad():
+        return torch.cat([network.features(part) for part in pictures.split(256)])
+
+
+def kid(first: Tensor, second: Tensor) -> float:
+    """The kernel distance between two sets of features (N, D) and (M, D): 0 for the same distribution.
+
+    The unbiased squared MMD with the cubic kernel of Binkowski et al. 2018 (arXiv:1801.01401), times 1,000, on features
+    scaled so that a coordinate of `second`, the data, has a mean square of 1.
+    """
+    scale = second.square().mean().sqrt()
+    x, y = first.double() / scale, second.double() / scale
+    within = [(a @ a.T / a.shape[1] + 1) ** 3 for a in (x, y)]
+    same = [(k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1)) for k in within]
+    return 1000 * (same[0] + same[1] - 2 * ((x @ y.T / x.shape[1] + 1) ** 3).mean()).item()
+
+
+def confidence(network: nn.Module, pictures: Tensor) -> float:
+    """How sure the judge is that a picture shows some land at some time of day, in [0, 1]: the mean over pictures."""
+    with torch.no_grad():
+        chances = torch.cat([network(part) for part in pictures.split(256)]).sigmoid()
+    groups = [chances[:, [ATTRIBUTES.index(name) for name in group]].amax(1) for group in (LANDS, TIMES)]
+    return (groups[0] * groups[1]).mean().item()
+
+
+def contrast(pictures: Tensor) -> float:
+    """The standard deviation over the pixels of each channel of each picture, in units of [0, 1]: the mean."""
+    return (pictures.std((2, 3), correction=0) / 2).mean().item()
+
+
+def lab(rgb: Tensor) -> Tensor:
+    """sRGB colours (..., 3) in [0, 1] to CIELAB under D65 (IEC 61966-2-1; CIE 15)."""
+    linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp_min(0) + 0.055) / 1.055) ** 2.4)
+    matrix = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = linear @ torch.tensor(matrix, dtype=rgb.dtype).T / torch.tensor([0.95047, 1.0, 1.08883], dtype=rgb.dtype)
+    f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp_min(1e-9) ** (1 / 3), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = f.unbind(-1)
+    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+
+
+def color_distance(pictures: Tensor, target: Tensor) -> Tensor:
+    """CIE 1976 distance of each picture's mean colour, pictures (N, 3, H, W), from target (1, 3, 1, 1): (N,)."""
+    mean = (pictures.clamp(-1, 1).mean((2, 3)) + 1) / 2
+    return (lab(mean) - lab((target.view(1, 3) + 1) / 2)).norm(dim=1)

@@ -1,0 +1,67 @@
+"""The unguided model: how close its samples are to the painted landscapes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from guidance.evaluation import metrics
+from guidance.generation import images, to_images
+from guidance.models import catalogue
+from guidance.recipes import ColorRecipe
+from guidance.training.diffusion import SEEDS, painted
+from guidance.training.landscapes import ATTRIBUTES, attributes
+
+
+def pictures(recipe: ColorRecipe, count: int) -> Tensor:
+    """The 8-bit pictures of `count` seeds from the recipe's on, (count, 3, H, W) in [-1, 1]."""
+    made = []
+    for first in tqdm(range(0, count, 32), leave=False):
+        part = replace(recipe, seed=recipe.seed + first, count=min(32, count - first))
+        made += [torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8) for image in images(part)]
+    size = catalogue.get(recipe.model).size
+    return torch.stack(made).view(count, *size, 3).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def data(count: int, skip: int = 0) -> Tensor:
+    """Painted landscapes that no network was trained on, (count, 3, 64, 64) in [-1, 1]."""
+    return painted(SEEDS["evaluation"] + skip, count).float() / 127.5 - 1
+
+
+def grid(batch: Tensor, columns: int, gap: int = 2) -> Image.Image:
+    """Pictures (N, 3, H, W) in rows of `columns`, at native resolution on white."""
+    _, _, height, width = batch.shape
+    rows = -(-len(batch) // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
+    for number, image in enumerate(to_images(batch)):
+        sheet.paste(image, (number % columns * (width + gap) + gap, number // columns * (height + gap) + gap))
+    return sheet
+
+
+def evaluate(out: Path, count: int = 1024) -> None:
+    """Print KID, confidence, contrast and the shares of the attributes beside the data's, and save a 6 x 6 grid."""
+    judge = catalogue.judge()
+    real = data(4096)
+    floor, reference = real[:count], real[2048:]
+    rows = [("painted pictures (floor)", floor)]
+    for solver, steps in (("ddim", 40), ("dpm++", 15)):
+        recipe = ColorRecipe(scale=0, solver=solver, steps=steps)
+        rows.append((f"samples, {solver}, {steps} steps", pictures(recipe, count)))
+    known = metrics.features(judge, reference)
+    print(f"{count} pictures against {len(reference)} painted ones\n")
+    print("| pictures | KID x 1000 | confidence | contrast |\n|---|---|---|---|")
+    for name, batch in rows:
+        distance = metrics.kid(metrics.features(judge, batch), known)
+        print(f"| {name} | {distance:.2f} | {metrics.confidence(judge, batch):.3f} | {metrics.contrast(batch):.3f} |")
+    truth = attributes(torch.arange(4096) + SEEDS["evaluation"]).float().mean(0)
+    with torch.no_grad():
+        shown = (judge(rows[1][1]) > 0).float().mean(0)
+    print("\n| attribute | painted | sampled |\n|---|---|---|")
+    for name, painted_share, share in zip(ATTRIBUTES, truth.tolist(), shown.tolist(), strict=True):
+        print(f"| {name} | {painted_share:.3f} | {share:.3f} |")
+    out.mkdir(parents=True, exist_ok=True)
+    grid(rows[1][1][:36], 6).save(out / "samples.png")
+    grid(real[:36], 6).save(out / "painted.png")

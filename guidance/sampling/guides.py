@@ -1,0 +1,96 @@
+"""Guides: wrappers that take a Predict and give a Predict that is steered. They stack."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from guidance.sampling.sample import Predict, Prediction
+from guidance.sampling.schedule import Schedule
+
+CAP = 1.0  # no step is bent by more than the noise it holds
+
+
+class GuidanceError(RuntimeError):
+    """Guidance cannot go on; the message is a sentence for the user."""
+
+
+def network(eps: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Predict:
+    """The unguided Predict of a network eps(x_t, t)."""
+    return lambda x_t, i: Prediction(x_t, eps(x_t, schedule.timesteps[i]))
+
+
+def rms(x: Tensor) -> Tensor:
+    """The root mean square of each picture, (B, C, H, W) to (B, 1, 1, 1)."""
+    return x.square().mean((1, 2, 3), keepdim=True).sqrt()
+
+
+def normalized(prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor) -> Prediction:
+    """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
+    bend = min(strength, CAP) * rms(prediction.eps) * fade * gradient / rms(gradient).clamp_min(1e-20)
+    return prediction._replace(eps=prediction.eps + bend)
+
+
+def course(prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor) -> Prediction:
+    """x' = x - s w(t) g, then a step with the eps of the old x: the diffusion course's rule, unit 2."""
+    return prediction._replace(x_t=prediction.x_t - strength * gradient)
+
+
+RULES = {"normalized": normalized, "course": course}
+METHODS = ("shortcut", "full")
+
+
+def loss_guide(
+    predict: Predict,
+    loss: Callable[[Tensor], Tensor],
+    schedule: Schedule,
+    *,
+    scale: float,
+    weights: list[float],
+    name: str = "loss",
+    method: str = "shortcut",
+    rule: str = "normalized",
+    fade: bool = False,
+) -> Predict:
+    """Steer by the gradient of loss(x0) with respect to x_t, where x0 is the current estimate of the picture.
+
+    `loss` takes x0 (B, C, H, W), unclamped, and gives (B,); pictures do not see one another. `method` "shortcut" takes
+    eps as a constant (the course's variant 1; MPGD without projection, He et al. 2023, arXiv:2311.16424), "full" sends
+    the gradient through the network (its variant 2; diffusion posterior sampling, Chung et al. 2022, arXiv:2209.14687).
+    `weights` is w(t), one per step. `fade` weakens the normalized rule by sqrt(min(1, loss / first loss)), for losses
+    whose zero can be reached. Raises GuidanceError when the gradient is not finite.
+    """
+    first: list[Tensor] = []
+
+    def guided(x_t: Tensor, i: int) -> Prediction:
+        if weights[i] == 0:
+            return predict(x_t, i)
+        outer = x_t.requires_grad  # an outer guide differentiates through this one
+        with torch.enable_grad():
+            if method == "full":
+                x = x_t if outer else x_t.detach().requires_grad_()
+                prediction = predict(x, i)
+                x0 = schedule.x0(prediction.x_t, prediction.eps, i)
+            else:
+                with torch.set_grad_enabled(outer):
+                    prediction = predict(x_t, i)
+                x = prediction.x_t.detach().requires_grad_()
+                x0 = schedule.x0(x, prediction.eps.detach(), i)
+            if rule == "course" and schedule.clips:  # its loss sees what diffusers' scheduler returns
+                x0 = x0.clamp(-1, 1)
+            losses = loss(x0)
+            (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
+        if not gradient.isfinite().all():
+            raise GuidanceError(
+                f"The guidance blew up at step {i + 1} of {len(weights)} with scale {scale:g}: lower the scale."
+            )
+        if not outer:
+            prediction = Prediction(prediction.x_t.detach(), prediction.eps.detach(), prediction.losses)
+        losses = losses.detach()
+        if not first:
+            first.append(losses)
+        faded = (losses / first[0].clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
+        prediction = RULES[rule](prediction, gradient, scale * weights[i], faded.view(-1, 1, 1, 1))
+        return prediction._replace(losses=prediction.losses | {name: losses})
+
+    return guided

@@ -1,0 +1,39 @@
+"""The sampling loop. There is one; everything that steers is inside `predict`."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from guidance.sampling.schedule import Schedule
+
+
+class Prediction(NamedTuple):
+    """What a network, or a guide around it, says at one step."""
+
+    x_t: Tensor  # (B, C, H, W), where the solver steps from: its input, unless a rule moves it
+    eps: Tensor  # (B, C, H, W), the noise in it
+    losses: dict[str, Tensor] = {}  # each (B,), of every guide so far
+
+
+class Step(NamedTuple):
+    """What one step made."""
+
+    i: int
+    x_t: Tensor  # (B, C, H, W), after the step; after the last, the picture
+    x0: Tensor  # (B, C, H, W) in [-1, 1], the estimate of the picture that the step was taken with
+    losses: dict[str, Tensor]
+
+
+Predict = Callable[[Tensor, int], Prediction]  # (x_t, i) -> Prediction
+
+
+@torch.no_grad()
+def sample(predict: Predict, x_t: Tensor, schedule: Schedule) -> Iterator[Step]:
+    """Denoise x_t (B, C, H, W) from pure noise to pictures, one step of the schedule at a time."""
+    for i in range(len(schedule.timesteps)):
+        prediction = predict(x_t, i)
+        x_t = schedule.step(prediction.x_t, prediction.eps, i)
+        x0 = schedule.x0(prediction.x_t, prediction.eps, i).clamp(-1, 1)
+        yield Step(i, x_t, x0, prediction.losses)

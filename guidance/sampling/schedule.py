@@ -1,0 +1,55 @@
+"""The noise schedule and its solver: one small adapter over diffusers' schedulers."""
+
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}
+
+
+class Schedule:
+    """x_t = alpha_t x0 + sigma_t eps with alpha_t**2 = alpha_bar_t and alpha_t**2 + sigma_t**2 = 1, over `steps` steps.
+
+    `config` is the configuration of any diffusers scheduler; `solver` is "ddim" (Song et al. 2021, arXiv:2010.02502) or
+    "dpm++" (second-order multistep DPM-Solver++, Lu et al. 2022, arXiv:2211.01095). Step i goes from `timesteps[i]` to
+    `timesteps[i + 1]`, and the last one to x0. A schedule serves one run, since multistep solvers remember.
+    """
+
+    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40):
+        # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
+        self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
+        self.solver.set_timesteps(steps)
+        self.timesteps: list[int] = self.solver.timesteps.tolist()
+        self.alphas_cumprod: Tensor = self.solver.alphas_cumprod
+        alpha_bar = self.alphas_cumprod[self.timesteps]  # float32, to the bit what the solver uses
+        self.alpha: list[float] = alpha_bar.sqrt().tolist()
+        self.sigma: list[float] = (1 - alpha_bar).sqrt().tolist()
+        self.clips: bool = config.get("clip_sample", True)  # diffusers' schedulers clip unless told not to
+
+    def x0(self, x_t: Tensor, eps: Tensor, i: int) -> Tensor:
+        """The estimate of the clean picture at step i, (B, C, H, W), unclamped (DDIM, equation 9)."""
+        return (x_t - self.sigma[i] * eps) / self.alpha[i]
+
+    def step(self, x_t: Tensor, eps: Tensor, i: int) -> Tensor:
+        """x at the next timestep; called once for each i in order."""
+        if self.clips and "clip_sample" not in self.solver.config:  # DPM-Solver++ has no clipping of its own
+            eps = (x_t - self.alpha[i] * self.x0(x_t, eps, i).clamp(-1, 1)) / self.sigma[i]
+        return self.solver.step(eps, self.timesteps[i], x_t).prev_sample
+
+
+# The strength over the steps, each in [0, 1]: schedule to one weight per step.
+WEIGHTS = {
+    "constant": lambda schedule: [1.0] * len(schedule.timesteps),
+    "early": lambda schedule: list(schedule.sigma),
+    "late": lambda schedule: list(schedule.alpha),  # the course's square root of alpha_bar, at the timestep as intended
+    "counter": lambda schedule: schedule.alphas_cumprod[: len(schedule.timesteps)].sqrt().tolist(),  # ... as it is run
+}
+
+
+def strengths(schedule: Schedule, kind: str = "constant", start: float = 0.0, stop: float = 1.0) -> list[float]:
+    """w(t) for each step: a kind of WEIGHTS inside the interval from `start` to `stop` (shares of the steps), 0 outside.
+
+    Guidance limited to an interval is Kynkaanniemi et al. 2024, arXiv:2404.07724.
+    """
+    steps = len(schedule.timesteps)
+    return [w if start <= i / steps < stop else 0.0 for i, w in enumerate(WEIGHTS[kind](schedule))]

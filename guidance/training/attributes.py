@@ -1,0 +1,41 @@
+"""Train the network that tells which attributes a landscape shows: the judge of what guidance makes."""
+
+import torch
+from safetensors.torch import save_file
+
+from guidance.models.networks import AttributeNetwork
+from guidance.training.diffusion import SEEDS, painted
+from guidance.training.landscapes import ATTRIBUTES, attributes
+from guidance.training.trainer import Settings, train
+
+
+def train_attributes(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None:
+    """Train on painted pictures, slightly noisy ones among them, and keep fp16 weights in `settings.out`."""
+    torch.manual_seed(settings.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = AttributeNetwork(len(ATTRIBUTES))
+    pool = painted(SEEDS["attributes"], pictures, device)
+    truth = attributes(torch.arange(pictures) + SEEDS["attributes"]).float().to(device)
+
+    def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
+        chosen = torch.randint(pictures, (batch,), generator=generator).to(device)
+        x = pool[chosen].float() / 127.5 - 1
+        # A little noise keeps it from reading the painter's exact pixels, which no sampler reproduces.
+        strength = torch.rand(batch, 1, 1, 1, generator=generator) * 0.15
+        x = x + (strength * torch.randn(x.shape, generator=generator)).to(device)
+        return torch.nn.functional.binary_cross_entropy_with_logits(network(x).float(), truth[chosen])
+
+    train(network, loss, settings)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()},
+              settings.out / "model.safetensors")  # fmt: skip
+    device_network, start, right = network.eval(), SEEDS["evaluation"], []
+    with torch.no_grad():
+        for first in range(0, 4096, 256):
+            seeds = torch.arange(start + first, start + first + 256)
+            x = painted(start + first, 256, device).float() / 127.5 - 1
+            right.append((device_network(x).cpu() > 0) == attributes(seeds))
+    right = torch.cat(right).float()
+    for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
+        print(f"{name:10s} {share:.4f}")
+    print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")

@@ -1,0 +1,72 @@
+"""Captions for the painted landscapes, from a small grammar that names true attributes only."""
+
+import random
+
+from torch import Tensor
+
+from guidance.training.landscapes import ATTRIBUTES, FEATURES, LANDS, TIMES, TONES
+
+# Every word or phrase that means an attribute; each reads well in a list after "with".
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "dawn": ("dawn", "sunrise", "daybreak", "the early morning"),
+    "noon": ("noon", "midday", "daylight", "the middle of the day"),
+    "sunset": ("sunset", "dusk", "the evening", "sundown"),
+    "night": ("night", "midnight", "nighttime", "the dark of night"),
+    "mountains": ("mountains", "mountain peaks", "a mountain range", "tall peaks"),
+    "hills": ("hills", "rolling hills", "gentle hills", "a hillside"),
+    "desert": ("a desert", "sand dunes", "desert dunes", "a sandy desert"),
+    "sea": ("the sea", "the ocean", "open water", "a seascape"),
+    "forest": ("a forest", "woods", "pine trees", "a pine forest"),
+    "snow": ("snow", "fresh snow", "white snow", "a snowy ground"),
+    "sun": ("the sun", "a bright sun", "a glowing sun", "sunshine"),
+    "moon": ("the moon", "a bright moon", "a pale moon", "moonlight"),
+    "stars": ("stars", "a starry sky", "twinkling stars", "many stars"),
+    "clouds": ("clouds", "a cloudy sky", "drifting clouds", "some clouds"),
+    "lake": ("a lake", "a still lake", "a lake that mirrors the land", "a calm lake with reflections"),
+    "boat": ("a boat", "a sailboat", "a small sailing boat", "a ship with sails"),
+    "aurora": ("an aurora", "northern lights", "the aurora borealis", "polar lights"),
+    "mist": ("mist", "fog", "misty layers", "a foggy haze"),
+    "red": ("red", "crimson", "scarlet"),
+    "orange": ("orange", "amber", "tangerine"),
+    "yellow": ("yellow", "golden", "lemon yellow"),
+    "green": ("green", "emerald", "leafy green"),
+    "teal": ("teal", "turquoise", "cyan"),
+    "blue": ("blue", "cobalt", "deep blue"),
+    "purple": ("purple", "violet", "lilac"),
+    "pink": ("pink", "rose", "magenta pink"),
+}
+LEADS = ("", "", "a picture of ", "a poster of ", "a landscape of ", "a view of ")
+TONE_PHRASES = ("in {} tones", "all in {}", "printed in {}", "in shades of {}")
+
+
+def caption(row: Tensor, generator: random.Random) -> str:
+    """A sentence naming all or some of the true attributes of row (len(ATTRIBUTES),) bool, and nothing false."""
+    true = [name for name, truth in zip(ATTRIBUTES, row.tolist(), strict=True) if truth]
+    if generator.random() < 0.5:  # half the captions name a random subset
+        true = [name for name in true if generator.random() < 0.6] or [generator.choice(true)]
+    words = {name: generator.choice(SYNONYMS[name]) for name in true}
+    land, time, tone = (next((words[name] for name in true if name in group), "") for group in (LANDS, TIMES, TONES))
+    features = [words[name] for name in true if name in FEATURES]
+    generator.shuffle(features)
+    subject = land or "a scene"
+    # Snow may be an adjective of a bare plural land, as in "snowy hills".
+    if land and "snow" in words and land.split()[0] not in ("a", "the") and generator.random() < 0.5:
+        subject = generator.choice(("snowy ", "snow-covered ")) + land
+        features.remove(words["snow"])
+    parts = []
+    if features:
+        listed = features[0] if len(features) == 1 else ", ".join(features[:-1]) + " and " + features[-1]
+        parts.append(" with " + listed)
+    preposition = " in " if time.startswith("the ") or time == "daylight" else " at "
+    # The tone may be an adjective of the hour, as in "at a red sunset".
+    if time and tone and " of " not in time and generator.random() < 0.4:
+        hour = time.removeprefix("the ")
+        parts.append(f"{preposition}{'an' if tone[0] in 'aeiou' else 'a'} {tone} {hour}")
+    else:
+        if time:
+            parts.append(preposition + time)
+        if tone:
+            parts.append(", " + generator.choice(TONE_PHRASES).format(tone))
+    generator.shuffle(parts)
+    lead = generator.choice(LEADS) if land else ""
+    return lead + subject + "".join(parts)

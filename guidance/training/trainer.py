@@ -1,0 +1,142 @@
+"""The one training loop: AdamW, cosine decay, EMA, mixed precision, resume, sample grids and a loss curve."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from diffusers.training_utils import EMAModel
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every training has in common; a run ends at `steps` or after `minutes`, whichever comes first."""
+
+    out: Path
+    steps: int = 10_000
+    minutes: float = math.inf
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-2
+    warmup: int = 200
+    ema_decay: float = 0.9995
+    accumulate: int = 1
+    precision: str = "bf16"  # "no", "bf16" or "fp16", as Accelerate names them
+    seed: int = 0
+    every: int = 500  # steps between checkpoints, sample grids and curves
+
+
+def train(
+    network: torch.nn.Module,
+    loss: Callable[[torch.nn.Module, torch.Generator], torch.Tensor],
+    settings: Settings,
+    *,
+    show: Callable[[torch.nn.Module, Path], None] = lambda network, path: None,
+) -> torch.nn.Module:
+    """Train `network` in place and return it with its EMA weights.
+
+    `loss(network, generator)` draws its own batch with the CPU generator, which depends on the seed and the step alone,
+    so a resumed run sees what an uninterrupted one would have seen. `show(network, path)` may save a picture of the EMA
+    network's samples. Everything is written under `settings.out`; a checkpoint found there is resumed.
+    """
+    accelerator = Accelerator(
+        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, log_with="tensorboard",
+        project_dir=settings.out,
+    )  # fmt: skip
+    settings.out.mkdir(parents=True, exist_ok=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    model, optimizer = accelerator.prepare(network, optimizer)
+    ema = EMAModel(network.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
+    ema.to(accelerator.device)
+    accelerator.init_trackers("tensorboard")
+
+    step, seconds, history = 0, 0.0, []
+    checkpoint = settings.out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=accelerator.device, weights_only=True)
+        network.load_state_dict(state["network"])
+        ema.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, seconds, history = state["step"], state["seconds"], state["history"]
+
+    def save() -> None:
+        """Write the checkpoint, the loss curve and the EMA's samples; a half-written checkpoint never replaces a whole one."""
+        if not accelerator.is_main_process:
+            return
+        state = {"network": network.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict()}
+        torch.save(state | {"step": step, "seconds": seconds, "history": history}, checkpoint.with_suffix(".part"))
+        checkpoint.with_suffix(".part").replace(checkpoint)
+        (settings.out / "history.json").write_text(json.dumps(history))
+        plot(history, settings.out / "loss.png")
+        with averaged(network, ema):
+            show(network, settings.out / f"samples-{step:06d}.png")
+
+    bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not accelerator.is_main_process)
+    window = []
+    while step < settings.steps and seconds < settings.minutes * 60:
+        started = time.perf_counter()
+        progress = max(step / settings.steps, seconds / (settings.minutes * 60))
+        rate = settings.learning_rate * min(1, (step + 1) / settings.warmup) * (1 + math.cos(math.pi * progress)) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        for part in range(settings.accumulate):
+            with accelerator.accumulate(model):
+                key = (settings.seed * 1_000_003 + step) * settings.accumulate + part
+                generator = torch.Generator().manual_seed(key * accelerator.num_processes + accelerator.process_index)
+                with accelerator.autocast():
+                    value = loss(model, generator)
+                accelerator.backward(value)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
+            window.append(value.detach())
+        ema.step(network.parameters())
+        step += 1
+        seconds += time.perf_counter() - started
+        bar.update()
+        if step % 50 == 0:
+            mean, window = torch.stack(window).mean().item(), []
+            history.append([step, mean])
+            bar.set_postfix(loss=f"{mean:.4f}", lr=f"{rate:.1e}")
+            accelerator.log({"loss": mean, "learning rate": rate}, step=step)
+        if step % settings.every == 0:
+            save()
+    save()
+    bar.close()
+    accelerator.end_training()
+    ema.copy_to(network.parameters())
+    return network
+
+
+class averaged:
+    """A context in which `network` holds its EMA weights."""
+
+    def __init__(self, network: torch.nn.Module, ema: EMAModel):
+        self.network, self.ema = network, ema
+
+    def __enter__(self) -> None:
+        self.ema.store(self.network.parameters())
+        self.ema.copy_to(self.network.parameters())
+        self.network.eval()
+
+    def __exit__(self, *error) -> None:
+        self.ema.restore(self.network.parameters())
+        self.network.train()
+
+
+def plot(history: list[list[float]], path: Path) -> None:
+    """Save the loss curve, [[step, loss], ...], as a picture."""
+    from matplotlib.figure import Figure
+
+    if not history:
+        return
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*zip(*history, strict=True), color="#2f6f8f", linewidth=1)
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    figure.savefig(path, dpi=110)
