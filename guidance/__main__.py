@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import math
 import sys
 from pathlib import Path
 
@@ -50,10 +49,12 @@ def parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train a network that ships")
     train.add_argument("network", choices=("landscapes", "attributes"))
-    train.add_argument("--out", type=Path, help="runs/NETWORK unless given; a checkpoint found there is resumed")
+    train.add_argument("--out", type=Path, default=argparse.SUPPRESS,
+                       help="runs/NETWORK unless given; a checkpoint found there is resumed")  # fmt: skip
     train.add_argument("--steps", type=int, default=argparse.SUPPRESS)
-    train.add_argument("--minutes", type=float, default=math.inf, help="end after so much time if the steps do not")
+    train.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time at the latest")
     train.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures a step")
+    train.add_argument("--seed", type=int, default=argparse.SUPPRESS)
     train.add_argument("--pictures", type=int, default=argparse.SUPPRESS, help="how many pictures to paint")
     train.set_defaults(run=run_train)
 
@@ -79,24 +80,21 @@ def save(recipe: ColorRecipe, out: Path) -> None:
 
     from guidance import generate
 
-    for frame in tqdm(generate(recipe), total=recipe.steps, unit="step", leave=False):
-        pass
+    *_, last = tqdm(generate(recipe), total=recipe.steps, unit="step", leave=False)
     out.mkdir(parents=True, exist_ok=True)
-    for k, image in enumerate(frame.images()):
+    for k, image in enumerate(last.images()):
         print(recipes.save_png(image, out / f"{k:03d}.png", recipe.picture(k)))
 
 
 def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
-    from guidance.training.attributes import train_attributes
-    from guidance.training.diffusion import train_landscapes
-    from guidance.training.trainer import Settings
+    from guidance.training import attributes, diffusion
 
+    network = {"landscapes": diffusion, "attributes": attributes}[options.network]
     given = vars(options)
-    settings = {name: given[name] for name in ("steps", "minutes") if name in given}
+    settings = {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
     data = {name: given[name] for name in ("batch", "pictures") if name in given}
-    out = options.out or Path("runs") / options.network
-    {"landscapes": train_landscapes, "attributes": train_attributes}[options.network](Settings(out, **settings), **data)
+    network.run(dataclasses.replace(network.SETTINGS, **settings), **data)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

@@ -79,6 +79,5 @@ def generate(recipe: ColorRecipe) -> Iterator[Frame]:
 
 def images(recipe: ColorRecipe) -> list[Image.Image]:
     """The recipe's pictures as PIL images, without the steps between."""
-    for frame in generate(recipe):
-        pass
-    return frame.images()
+    *_, last = generate(recipe)
+    return last.images()

@@ -69,9 +69,10 @@ def color(value: object) -> str:
 
 @dataclass(frozen=True)
 class ColorRecipe:
-    """Pictures steered toward a colour. Fields are checked and brought to their plain form; RecipeError if they cannot be.
+    """Pictures steered toward a colour.
 
-    Picture k of `count` is the picture of seed + k, alone or in any batch.
+    Fields are checked and brought to their plain form; RecipeError if they cannot be. Picture k of `count` is the
+    picture of seed + k, alone or in any batch.
     """
 
     color: str = "#2080ff"

@@ -6,7 +6,7 @@ from pathlib import Path
 ASSETS = Path(__file__).parent.parent / "assets"
 
 DEVICE = os.environ.get("GUIDANCE_DEVICE", "")  # "cuda", "mps" or "cpu"; empty: the best there is
-PRECISION = os.environ.get("GUIDANCE_PRECISION", "")  # "float32", "bfloat16" or "float16"; empty: what the device is good at
+PRECISION = os.environ.get("GUIDANCE_PRECISION", "")  # "float32" or "bfloat16"; empty: what the device is good at
 DEADLINE = float(os.environ.get("GUIDANCE_DEADLINE", "600"))  # seconds that one run may take
 HOST = os.environ.get("GUIDANCE_HOST", "127.0.0.1")
 PORT = int(os.environ.get("GUIDANCE_PORT", "7860"))

@@ -39,9 +39,8 @@ def steer(eps, schedule, x, *, loss="tone", scale=0.1, method="shortcut", rule="
     predict = loss_guide(
         predict, loss, schedule, scale=scale, weights=weights, method=method, rule=rule, fade=fade
     )
-    for step in sample(predict, x, schedule):
-        pass
-    return step.x_t
+    *_, last = sample(predict, x, schedule)
+    return last.x_t
 
 
 @pytest.mark.parametrize("clip", [True, False])

@@ -50,7 +50,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
     bare = pictures(ColorRecipe(scale=0), seeds)
     # As many unguided pictures as guided ones, so that the kernel distances compare.
     many = pictures(ColorRecipe(scale=0), seeds * len(COLORS))
-    unguided = measure(judge, known, bare, {color: bare for color in COLORS})
+    unguided = measure(judge, known, bare, dict.fromkeys(COLORS, bare))
     unguided["KID x 1000"] = metrics.kid(metrics.features(judge, many), known)
     rows = [{"setting": "unguided", "scale": 0.0, **unguided}]
     print(f"{len(COLORS)} colours x {seeds} seeds, 40 steps\n")

@@ -7,7 +7,7 @@ from torch.nn.functional import pad
 
 
 class Model:
-    """An unconditional pixel-space UNet, frozen, on its device, that answers in eps whatever it was trained to predict."""
+    """An unconditional pixel-space UNet, frozen, on its device; it answers in eps whatever it was trained for."""
 
     def __init__(self, unet: nn.Module, config: dict):
         # channels_last is what convolutions want on CPUs and on tensor cores alike.
@@ -17,8 +17,8 @@ class Model:
         self.channels: int = unet.config.in_channels
         size = unet.config.sample_size
         self.size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
-        # Kernels round differently in batches of different sizes. The network sees one size only, the last batch padded,
-        # so a picture is the same pixels alone and in company.
+        # Kernels round differently in batches of different sizes. The network sees one size only, the last batch
+        # padded, so a picture is the same pixels alone and in company.
         self.batch = max(1, (4 if self.device.type == "cpu" else 32) * 64 * 64 // (self.size[0] * self.size[1]))
 
     def noise(self, seeds: list[int]) -> Tensor:

@@ -1,6 +1,5 @@
 """The noise schedule and its solver: one small adapter over diffusers' schedulers."""
 
-import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
@@ -41,13 +40,14 @@ class Schedule:
 WEIGHTS = {
     "constant": lambda schedule: [1.0] * len(schedule.timesteps),
     "early": lambda schedule: list(schedule.sigma),
-    "late": lambda schedule: list(schedule.alpha),  # the course's square root of alpha_bar, at the timestep as intended
-    "counter": lambda schedule: schedule.alphas_cumprod[: len(schedule.timesteps)].sqrt().tolist(),  # ... as it is run
+    # The course's square root of alpha_bar: at the timestep, as it is meant, and at the loop counter, as it is run.
+    "late": lambda schedule: list(schedule.alpha),
+    "counter": lambda schedule: schedule.alphas_cumprod[: len(schedule.timesteps)].sqrt().tolist(),
 }
 
 
 def strengths(schedule: Schedule, kind: str = "constant", start: float = 0.0, stop: float = 1.0) -> list[float]:
-    """w(t) for each step: a kind of WEIGHTS inside the interval from `start` to `stop` (shares of the steps), 0 outside.
+    """w(t) for each step: a kind of WEIGHTS inside the interval from `start` to `stop` (shares of the steps), else 0.
 
     Guidance limited to an interval is Kynkaanniemi et al. 2024, arXiv:2404.07724.
     """

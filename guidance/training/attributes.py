@@ -1,5 +1,7 @@
 """Train the network that tells which attributes a landscape shows: the judge of what guidance makes."""
 
+from pathlib import Path
+
 import torch
 from safetensors.torch import save_file
 
@@ -8,8 +10,10 @@ from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings, train
 
+SETTINGS = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
 
-def train_attributes(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None:
+
+def run(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None:
     """Train on painted pictures, slightly noisy ones among them, and keep fp16 weights in `settings.out`."""
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -29,13 +33,10 @@ def train_attributes(settings: Settings, *, pictures: int = 40_000, batch: int =
     settings.out.mkdir(parents=True, exist_ok=True)
     save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()},
               settings.out / "model.safetensors")  # fmt: skip
-    device_network, start, right = network.eval(), SEEDS["evaluation"], []
+    test = painted(SEEDS["evaluation"], 4096)
     with torch.no_grad():
-        for first in range(0, 4096, 256):
-            seeds = torch.arange(start + first, start + first + 256)
-            x = painted(start + first, 256, device).float() / 127.5 - 1
-            right.append((device_network(x).cpu() > 0) == attributes(seeds))
-    right = torch.cat(right).float()
+        logits = torch.cat([network.eval()(part.to(device).float() / 127.5 - 1).cpu() for part in test.split(256)])
+    right = ((logits > 0) == attributes(torch.arange(4096) + SEEDS["evaluation"])).float()
     for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
         print(f"{name:10s} {share:.4f}")
     print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")

@@ -45,7 +45,10 @@ def noise_levels(alphas_cumprod: torch.Tensor, count: int, generator: torch.Gene
     return timesteps.clamp(max=len(alphas_cumprod) - 1)
 
 
-def train_landscapes(settings: Settings, *, pictures: int = 60_000, batch: int = 32) -> None:
+SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
+
+
+def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32) -> None:
     """Train on `pictures` painted landscapes and keep the averaged fp16 pipeline in `settings.out`/pipeline."""
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,9 @@ class Settings:
     """What every training has in common; a run ends at `steps` or after `minutes`, whichever comes first."""
 
     out: Path
-    steps: int = 10_000
+    steps: int
     minutes: float = math.inf
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     warmup: int = 200
     ema_decay: float = 0.9995
@@ -64,7 +65,7 @@ def train(
         step, seconds, history = state["step"], state["seconds"], state["history"]
 
     def save() -> None:
-        """Write the checkpoint, the loss curve and the EMA's samples; a half-written checkpoint never replaces a whole one."""
+        """Write checkpoint, curve and samples; a half-written checkpoint never replaces a whole one."""
         if not accelerator.is_main_process:
             return
         state = {"network": network.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict()}
@@ -87,8 +88,7 @@ def train(
             with accelerator.accumulate(model):
                 key = (settings.seed * 1_000_003 + step) * settings.accumulate + part
                 generator = torch.Generator().manual_seed(key * accelerator.num_processes + accelerator.process_index)
-                with accelerator.autocast():
-                    value = loss(model, generator)
+                value = loss(model, generator)
                 accelerator.backward(value)
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(model.parameters(), 1.0)
@@ -113,20 +113,15 @@ def train(
     return network
 
 
-class averaged:
-    """A context in which `network` holds its EMA weights."""
-
-    def __init__(self, network: torch.nn.Module, ema: EMAModel):
-        self.network, self.ema = network, ema
-
-    def __enter__(self) -> None:
-        self.ema.store(self.network.parameters())
-        self.ema.copy_to(self.network.parameters())
-        self.network.eval()
-
-    def __exit__(self, *error) -> None:
-        self.ema.restore(self.network.parameters())
-        self.network.train()
+@contextmanager
+def averaged(network: torch.nn.Module, ema: EMAModel) -> Iterator[None]:
+    """A context in which `network` holds its EMA weights, in eval mode."""
+    ema.store(network.parameters())
+    ema.copy_to(network.parameters())
+    network.eval()
+    yield
+    ema.restore(network.parameters())
+    network.train()
 
 
 def plot(history: list[list[float]], path: Path) -> None:

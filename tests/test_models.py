@@ -1,0 +1,90 @@
+"""The networks that ship and the one wrapper around them."""
+
+import threading
+
+import pytest
+import torch
+from diffusers import DDIMPipeline, DDIMScheduler
+
+from guidance import settings
+from guidance.models import catalogue
+from guidance.models.model import Model
+from guidance.training.landscapes import ATTRIBUTES, attributes, paint
+from tests.exact import noise, tiny_unet
+
+
+def test_a_model_is_loaded_once_by_two_callers(monkeypatch):
+    loads = []
+    real = catalogue.UNet2DModel.from_pretrained
+    monkeypatch.setattr(catalogue, "_models", {})
+    monkeypatch.setattr(
+        catalogue.UNet2DModel, "from_pretrained", lambda *args, **options: loads.append(1) or real(*args, **options)
+    )
+    threads = [threading.Thread(target=catalogue.get, args=("landscapes",)) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert len(loads) == 1
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "sample", "v_prediction"])
+def test_every_prediction_type_is_turned_into_the_scheduler_s_eps(prediction):
+    config = DDIMScheduler(prediction_type=prediction, clip_sample=False)
+    config.set_timesteps(10)
+    model, x = Model(tiny_unet(), dict(config.config)), noise(1)
+    for t in (100, 500, 900):
+        with torch.no_grad():
+            output = model.unet(x, t).sample
+            x0 = config.step(output, t, x).pred_original_sample
+            alpha_bar = config.alphas_cumprod[t]
+            eps = model.eps(x, t)
+        assert torch.allclose((x - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt(), x0, rtol=1e-3, atol=1e-4)
+
+
+def test_noise_is_the_seed_s_own():
+    model = Model(tiny_unet(), dict(DDIMScheduler().config))
+    assert torch.equal(model.noise([1, 2, 3])[2], model.noise([3])[0])
+    assert not torch.equal(model.noise([1])[0], model.noise([2])[0])
+
+
+def test_a_network_is_frozen_and_in_eval_mode():
+    unet = catalogue.get("landscapes").unet
+    assert not unet.training and not any(weight.requires_grad for weight in unet.parameters())
+
+
+def test_low_precision_does_not_hurt_the_pictures():
+    from diffusers import UNet2DModel
+
+    from guidance.sampling.guides import network
+    from guidance.sampling.sample import sample
+    from guidance.sampling.schedule import Schedule
+
+    ends = []
+    for dtype in (torch.float32, torch.bfloat16):
+        unet = UNet2DModel.from_pretrained(catalogue.BUILT_IN["landscapes"], subfolder="unet", torch_dtype=dtype)
+        config = dict(DDIMScheduler.from_pretrained(catalogue.BUILT_IN["landscapes"], subfolder="scheduler").config)
+        model = Model(unet, config)
+        schedule = Schedule(config, "ddim", 20)
+        *_, step = sample(network(model.eps, schedule), model.noise([1, 2, 3, 4]), schedule)
+        ends.append(step.x_t.clamp(-1, 1) / 2)
+    assert 10 * torch.log10(1 / (ends[0] - ends[1]).square().mean()) >= 35
+
+
+def test_plain_diffusers_loads_what_ships():
+    pipeline = DDIMPipeline.from_pretrained(settings.ASSETS / "landscapes")
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline(1, num_inference_steps=2, output_type="np").images.shape == (1, 64, 64, 3)
+
+
+def test_files_that_ship_are_small_safetensors():
+    files = [path for path in settings.ASSETS.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".safetensors" for path in files)
+    assert all(path.stat().st_size < 10_000_000 for path in files)
+    assert not any(path.suffix in (".bin", ".pt", ".ckpt", ".pth") for path in files)
+
+
+def test_the_judge_reads_pictures_it_never_saw():
+    seeds = torch.arange(256) + 70_000_000
+    with torch.no_grad():
+        right = (catalogue.judge()(paint(seeds)) > 0) == attributes(seeds)
+    assert right.float().mean() > 0.99
+    assert right.shape[1] == len(ATTRIBUTES)

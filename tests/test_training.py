@@ -1,0 +1,97 @@
+"""The painter and the trainer."""
+
+import random
+
+import pytest
+import torch
+from diffusers import DDIMPipeline
+
+from guidance.training import attributes as judge
+from guidance.training import diffusion
+from guidance.training.captions import SYNONYMS, caption
+from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
+from guidance.training.trainer import Settings, train
+
+
+def test_a_landscape_is_a_function_of_its_seed_alone():
+    seeds = torch.tensor([5, -3, 2**40 + 1, 11, 12, 13, 14])
+    together = paint(seeds)
+    assert together.shape == (7, 3, 64, 64) and together.abs().max() <= 1
+    assert all(torch.equal(paint(seeds[k : k + 1])[0], together[k]) for k in range(7))
+    assert len({picture.sum().item() for picture in together}) == 7
+
+
+def test_attributes_keep_their_rules_and_all_occur():
+    truth = dict(zip(ATTRIBUTES, attributes(torch.arange(4000)).T, strict=True))
+    for group in (TIMES, LANDS):
+        assert torch.equal(sum(truth[name].long() for name in group), torch.ones(4000, dtype=torch.long))
+    assert sum(truth[name].long() for name in TONES).max() == 1
+    assert not (truth["sun"] & truth["night"]).any()
+    assert not ((truth["moon"] | truth["stars"] | truth["aurora"]) & ~truth["night"]).any()
+    assert not (truth["snow"] & (truth["desert"] | truth["sea"])).any()
+    assert not (truth["boat"] & ~truth["sea"]).any()
+    assert all(share.float().mean() > 0.03 for share in truth.values())
+
+
+def test_captions_name_only_what_is_true():
+    generator = random.Random(0)
+    for row in attributes(torch.arange(500)):
+        text = caption(row, generator)
+        for name, truth in zip(ATTRIBUTES, row.tolist(), strict=True):
+            assert truth or not any(phrase in text for phrase in SYNONYMS[name] if len(phrase) > 4), (name, text)
+
+
+def test_noise_levels_cover_the_schedule():
+    from diffusers import DDIMScheduler
+
+    levels = diffusion.noise_levels(DDIMScheduler().alphas_cumprod, 4000, torch.Generator().manual_seed(0))
+    assert levels.min() >= 0 and levels.max() <= 999
+    assert levels.float().histc(10, 0, 999).min() > 100
+    assert (levels < 500).float().mean() > 0.55
+
+
+def line(settings):
+    """Train one weight toward 3; its data are drawn by the generator that the trainer hands out."""
+    torch.manual_seed(0)
+    network = torch.nn.Linear(4, 1)
+
+    def loss(network, generator):
+        x = torch.randn(8, 4, generator=generator)
+        return (network(x) - x.sum(1, keepdim=True) * 3).square().mean()
+
+    return train(network, loss, settings)
+
+
+def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    settings = {"steps": 20, "every": 10, "warmup": 5, "learning_rate": 1e-2, "precision": "no", "ema_decay": 0.9}
+    whole = line(Settings(tmp_path / "whole", **settings))
+    calls = []
+    real = torch.optim.AdamW.step
+
+    def step(self, *args, **options):
+        calls.append(1)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        line(Settings(tmp_path / "broken", **settings))
+    monkeypatch.undo()
+    resumed = line(Settings(tmp_path / "broken", **settings))
+    assert torch.allclose(whole.weight, resumed.weight, atol=1e-6)
+    assert (tmp_path / "broken" / "checkpoint.pt").exists()
+
+
+def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path):
+    diffusion.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
+    pipeline = DDIMPipeline.from_pretrained(tmp_path / "pipeline")
+    assert pipeline.unet.config.sample_size == 64
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    assert (tmp_path / "samples-000002.png").exists() and (tmp_path / "history.json").exists()
+
+
+def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys):
+    judge.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
+    assert (tmp_path / "model.safetensors").exists()
+    assert "every attribute of a picture right:" in capsys.readouterr().out
