@@ -14,8 +14,12 @@ METHODS = ("shortcut", "full")
 RULES = ("normalized", "course")
 SOLVERS = ("ddim", "dpm++")
 COLOR_LOSSES = ("tone", "pixel", "pixel-l1")
-WEIGHTS = ("constant", "early", "late", "counter")
-DEFAULT_SCALES = {"normalized": 0.1, "course": 40.0}
+WEIGHTS = ("late", "constant", "early", "counter")
+# What goes with a rule unless a recipe says otherwise; the course's are the notebook's.
+DEFAULTS = {
+    "normalized": {"scale": 0.6, "loss": "tone", "weight": "late"},
+    "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
+}
 MAX_SCALES = {"normalized": 1.0, "course": 10_000.0}
 MAX_SEED = 2**32 - 1
 
@@ -77,11 +81,11 @@ class ColorRecipe:
 
     color: str = "#2080ff"
     model: str = "landscapes"
-    loss: str = "tone"  # "tone": the mean colour; "pixel": every pixel, smooth; "pixel-l1": every pixel, the course's
-    scale: float | None = None  # 0: unguided; None: the rule's default
+    loss: str | None = None  # "tone": the mean colour; "pixel": every one; "pixel-l1": the course's; None: by rule
+    scale: float | None = None  # 0: unguided; None: by rule
     method: str = "shortcut"  # "full" sends the gradient through the network
     rule: str = "normalized"  # "course": the diffusion course's update, where a batch of one equals the notebook
-    weight: str = "constant"  # w(t), the strength over the steps
+    weight: str | None = None  # w(t), the strength over the steps; None: by rule
     start: float = 0.0  # the share of the steps after which guidance begins ...
     stop: float = 1.0  # ... and ends
     solver: str = "ddim"
@@ -92,12 +96,14 @@ class ColorRecipe:
     def __post_init__(self):
         """Check every field."""
         choice("Rule", self.rule, RULES)
-        scale = DEFAULT_SCALES[self.rule] if self.scale is None else self.scale
+        for name, value in DEFAULTS[self.rule].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         checked = {
             "color": color(self.color),
             "model": choice("Model", self.model, MODELS),
             "loss": choice("Loss", self.loss, COLOR_LOSSES),
-            "scale": real("Scale", scale, 0, MAX_SCALES[self.rule]),
+            "scale": real("Scale", self.scale, 0, MAX_SCALES[self.rule]),
             "method": choice("Method", self.method, METHODS),
             "weight": choice("Weight", self.weight, WEIGHTS),
             "start": real("Start", self.start, 0, 1),

@@ -152,6 +152,17 @@ def test_a_gradient_that_is_not_finite_stops_with_a_sentence():
         predict(noise(), 1)
 
 
+def test_where_x0_is_clipped_a_bend_still_points_downhill():
+    # With clip_sample, DDIM keeps the bent eps and clips the x0 it belongs to: at high noise a step would go uphill.
+    clipped = DDIMScheduler(timestep_spacing="trailing").config
+    ends = []
+    for scale in (0.0, 0.3):
+        schedule = Schedule(clipped, "ddim", 20)
+        ends.append(steer(Mixture(schedule), schedule, noise(4).double(), scale=scale).mean((2, 3)))
+    before, after = ((end - COLOR.view(1, 3)).norm(dim=1).mean() for end in ends)
+    assert after < 0.5 * before
+
+
 @pytest.mark.parametrize("outer", ["shortcut", "full"])
 @pytest.mark.parametrize("inner", ["shortcut", "full"])
 def test_guides_stack(inner, outer):

@@ -45,7 +45,7 @@ def test_colours_that_are_refused(given):
         ("rule", ["mine", ["course"]], "Rule must be one of: normalized, course."),
         ("loss", ["l2"], "Loss must be one of: tone, pixel, pixel-l1."),
         ("solver", ["euler"], "Solver must be one of: ddim, dpm++."),
-        ("weight", ["never"], "Weight must be one of: constant, early, late, counter."),
+        ("weight", ["never"], "Weight must be one of: late, constant, early, counter."),
         ("start", [-0.1, "x"], "Start must be a number from 0 to 1."),
     ],
 )  # fmt: skip
@@ -71,9 +71,11 @@ def test_numbers_may_come_as_text_or_floats():
     assert isinstance(recipe.steps, int)
 
 
-def test_the_default_scale_is_the_rule_s_own():
-    assert ColorRecipe(rule="course").scale == 40
-    assert 0 < ColorRecipe().scale < 1
+def test_a_rule_brings_its_own_scale_loss_and_weight_and_the_course_s_are_the_notebook_s():
+    course, ours = ColorRecipe(rule="course"), ColorRecipe()
+    assert (course.scale, course.loss, course.weight) == (40, "pixel-l1", "constant")
+    assert (0 < ours.scale < 1, ours.loss, ours.weight) == (True, "tone", "late")
+    assert ColorRecipe(rule="course", loss="tone", weight="counter", scale=0).weight == "counter"
 
 
 def test_json_round_trip():

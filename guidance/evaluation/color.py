@@ -11,19 +11,19 @@ from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.losses.color import target
 from guidance.models import catalogue
-from guidance.recipes import DEFAULT_SCALES, ColorRecipe
+from guidance.recipes import DEFAULTS, ColorRecipe
 
 # The pure corners of the RGB cube that have a hue, and six colours inside it.
 COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffff00", "#00ffff", "#ff00ff",
           "#2080ff", "#ff8040", "#40a060", "#8040a0", "#c0a080", "#305070")  # fmt: skip
-OURS = (0.02, 0.05, DEFAULT_SCALES["normalized"], 0.2, 0.4)
-THEIRS = (30.0, 100.0, 300.0, 1000.0, 3000.0)
+OURS = (0.1, 0.2, 0.4, DEFAULTS["normalized"]["scale"], 0.8)
+THEIRS = (3.0, 10.0, 30.0, 100.0, 300.0)
 SETTINGS = {
-    "normalized, overall tone": [ColorRecipe(scale=scale) for scale in OURS],
-    "normalized, overall tone, full": [ColorRecipe(scale=scale, method="full") for scale in OURS[1:4]],
-    "normalized, every pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in OURS[1:]],
-    "course, L1": [ColorRecipe(rule="course", loss="pixel-l1", scale=scale) for scale in THEIRS],
-    "course, overall tone": [ColorRecipe(rule="course", scale=scale) for scale in THEIRS],
+    "normalized, tone": [ColorRecipe(scale=scale) for scale in OURS],
+    "normalized, tone, full": [ColorRecipe(scale=scale, method="full") for scale in OURS[1:4]],
+    "normalized, pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in OURS],
+    "course, L1 (the notebook)": [ColorRecipe(rule="course", scale=scale) for scale in THEIRS],
+    "course, tone": [ColorRecipe(rule="course", scale=scale, loss="tone") for scale in THEIRS],
 }
 
 

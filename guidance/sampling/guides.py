@@ -25,13 +25,24 @@ def rms(x: Tensor) -> Tensor:
     return x.square().mean((1, 2, 3), keepdim=True).sqrt()
 
 
-def normalized(prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor) -> Prediction:
+def normalized(
+    prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor, schedule: Schedule, i: int
+) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
-    bend = min(strength, CAP) * rms(prediction.eps) * fade * gradient / rms(gradient).clamp_min(1e-20)
-    return prediction._replace(eps=prediction.eps + bend)
+    x_t, eps = prediction.x_t, prediction.eps
+    bend = min(strength, CAP) * rms(eps) * fade * gradient / rms(gradient).clamp_min(1e-20)
+    if schedule.clips:
+        # Where the solver would clip x0, only the bend's share in eps were left, and that one points uphill:
+        # the bend ends where the range of x0 does.
+        x0 = schedule.x0(x_t, eps, i)
+        moved = x0 - bend * (schedule.sigma[i] / schedule.alpha[i])
+        bend = (x0.clamp(-1, 1) - moved.clamp(-1, 1)) * (schedule.alpha[i] / schedule.sigma[i])
+    return prediction._replace(eps=eps + bend)
 
 
-def course(prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor) -> Prediction:
+def course(
+    prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor, schedule: Schedule, i: int
+) -> Prediction:
     """x' = x - s w(t) g, then a step with the eps of the old x: the diffusion course's rule, unit 2."""
     return prediction._replace(x_t=prediction.x_t - strength * gradient)
 
@@ -90,7 +101,8 @@ def loss_guide(
         if not first:
             first.append(losses)
         faded = (losses / first[0].clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
-        prediction = RULES[rule](prediction, gradient, scale * weights[i], faded.view(-1, 1, 1, 1))
+        faded = faded.view(-1, 1, 1, 1)
+        prediction = RULES[rule](prediction, gradient, scale * weights[i], faded, schedule, i)
         return prediction._replace(losses=prediction.losses | {name: losses})
 
     return guided

@@ -1,0 +1,94 @@
+"""Controls that every tab has: how many pictures, which seed, and how the sampler goes."""
+
+import gradio as gr
+from gradio.components import Component
+
+from guidance import recipes
+from guidance.recipes import ColorRecipe
+
+COUNT, MAX_COUNT, MAX_STEPS = 4, 16, 250  # the page's own limits; the API and the command line go on to the recipe's
+SOLVERS = {"ddim": "DDIM", "dpm++": "DPM-Solver++"}
+METHODS = {"shortcut": "Shortcut", "full": "Full"}
+RULES = {"normalized": "Normalised", "course": "The course's"}
+WEIGHTS = {"constant": "Constant", "early": "Early", "late": "Late", "counter": "The course's counter"}
+MODELS = {"landscapes": "Landscapes, 64 px"}
+SCALES = {"normalized": (1.0, 0.005), "course": (1000.0, 1.0)}  # each rule's slider: its end and its step
+DICE = "() => Math.floor(Math.random() * 1000000)"
+
+
+def labelled(names: dict[str, str], values: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Choices as (label, value), for every value that recipes know."""
+    return [(names.get(value, value), value) for value in values]
+
+
+def scale_slider(rule: str, scale: float | None = None) -> dict:
+    """The strength slider's range under a rule, set to `scale` or the rule's default."""
+    end, step = SCALES[rule]
+    value = recipes.DEFAULTS[rule]["scale"] if scale is None else scale
+    return {"minimum": 0, "maximum": end, "step": step, "value": value}
+
+
+def batch() -> dict[str, Component]:
+    """How many pictures and from which seed."""
+    count = gr.Slider(1, MAX_COUNT, COUNT, step=1, label="Pictures", buttons=[], info="Each from its own noise.")
+    with gr.Row(elem_classes="g-seed"):
+        seed = gr.Number(
+            ColorRecipe.seed, precision=0, minimum=0, maximum=recipes.MAX_SEED, label="Seed", scale=1,
+            info="The same number, the same pictures; each picture adds one.",
+        )  # fmt: skip
+        dice = gr.Button("Random seed", elem_classes="g-dice", scale=0, min_width=40)
+    dice.click(None, None, seed, js=DICE, api_visibility="private")
+    return {"count": count, "seed": seed}
+
+
+def by_rule(rule: str) -> tuple:
+    """What goes with a rule: (scale slider, loss, weight)."""
+    rule = rule if rule in SCALES else ColorRecipe.rule
+    return gr.Slider(**scale_slider(rule)), recipes.DEFAULTS[rule]["loss"], recipes.DEFAULTS[rule]["weight"]
+
+
+def steering(defaults: ColorRecipe, scale: gr.Slider, loss: gr.Radio) -> dict[str, Component]:
+    """How the gradient of a loss bends the steps."""
+    method = gr.Radio(
+        labelled(METHODS, recipes.METHODS), value=defaults.method, label="Gradient",
+        info="Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer.",
+    )  # fmt: skip
+    rule = gr.Radio(
+        labelled(RULES, recipes.RULES), value=defaults.rule, label="Rule",
+        info="Normalised means the same strength for every model and step; the course's is the notebook's update.",
+    )  # fmt: skip
+    weight = gr.Dropdown(
+        labelled(WEIGHTS, recipes.WEIGHTS), value=defaults.weight, label="Weight over the steps",
+        info="Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it.",
+    )  # fmt: skip
+    start = gr.Slider(
+        0, 1, defaults.start, step=0.01, label="Start", buttons=[], info="Begin after this share of the steps."
+    )
+    stop = gr.Slider(
+        0, 1, defaults.stop, step=0.01, label="Stop", buttons=[], info="End after this share of the steps."
+    )
+    # input, not change: an example that sets the rule sets the others as well.
+    rule.input(
+        by_rule, rule, [scale, loss, weight], queue=False, show_progress="hidden", api_visibility="private"
+    )
+    return {"method": method, "rule": rule, "weight": weight, "start": start, "stop": stop}
+
+
+def sampler(defaults: ColorRecipe) -> dict[str, Component]:
+    """The model and how it is sampled."""
+    steps = gr.Slider(1, MAX_STEPS, defaults.steps, step=1, label="Steps", buttons=[], info="More: slower, finer.")
+    solver = gr.Radio(
+        labelled(SOLVERS, recipes.SOLVERS), value=defaults.solver, label="Solver",
+        info="DDIM is plain; DPM-Solver++ needs fewer steps.",
+    )  # fmt: skip
+    model = gr.Dropdown(
+        labelled(MODELS, recipes.MODELS), value=defaults.model, label="Model", info="The network that paints."
+    )
+    return {"steps": steps, "solver": solver, "model": model}
+
+
+def check(values: dict) -> dict:
+    """The values if they keep to the page's own limits, else RecipeError."""
+    recipes.whole("Steps", values["steps"], 1, MAX_STEPS)
+    recipes.whole("Count", values["count"], 1, MAX_COUNT)
+    return values

@@ -1,0 +1,71 @@
+"""A real browser on the real page, walled off from every other host."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+LOOPBACK = ("http://127.0.0.1", "http://localhost", "ws://127.0.0.1", "data:", "blob:", "about:")
+
+
+def missing(what: str) -> None:
+    """Skip, or fail where the browser tests are required."""
+    if os.environ.get("GUIDANCE_BROWSER_TESTS") == "required":
+        pytest.fail(f"{what} is missing, and GUIDANCE_BROWSER_TESTS=required.")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Chromium, driven by Playwright."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        missing("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def url(browser) -> Iterator[str]:
+    """The page over the real built-in model."""
+    from guidance.ui import page
+
+    demo = page.build()
+    yield page.launch(demo, host="127.0.0.1", port=None, quiet=True)
+    demo.close()
+
+
+@pytest.fixture
+def page(browser, url) -> Iterator:
+    """A fresh page; a request that leaves the machine, or an error in the console, fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    left, errors = [], []
+
+    def gate(route) -> None:
+        if route.request.url.startswith(LOOPBACK):
+            route.continue_()
+        else:
+            left.append(route.request.url)
+            route.abort()
+
+    context.route("**/*", gate)
+    page = context.new_page()
+    page.set_default_timeout(60_000)  # a slow machine is no failure
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector("#color-paint")
+    yield page
+    context.close()
+    assert not left
+    assert not errors
