@@ -47,7 +47,8 @@ def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(clie
     assert list(endpoints["named_endpoints"]) == ["/color"]
     assert not endpoints["unnamed_endpoints"]
     parameters = endpoints["named_endpoints"]["/color"]["parameters"]
-    assert {p["parameter_name"]: p["parameter_default"] for p in parameters} == DEFAULTS | dict.fromkeys(("scale", "loss", "weight"))
+    by_rule = dict.fromkeys(("scale", "loss", "weight"))
+    assert {p["parameter_name"]: p["parameter_default"] for p in parameters} == DEFAULTS | by_rule
     assert all(p["parameter_has_default"] for p in parameters)
     assert recipes.read_png(*paths(client.predict(api_name="/color"))) == ColorRecipe()
 
