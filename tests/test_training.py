@@ -56,7 +56,7 @@ def line(settings):
     network = torch.nn.Linear(4, 1)
 
     def loss(network, generator):
-        x = torch.randn(8, 4, generator=generator)
+        x = torch.randn(8, 4, generator=generator, device=generator.device)
         return (network(x) - x.sum(1, keepdim=True) * 3).square().mean()
 
     return train(network, loss, settings)

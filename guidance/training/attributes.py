@@ -22,11 +22,11 @@ def run(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None
     truth = attributes(torch.arange(pictures) + SEEDS["attributes"]).float().to(device)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
-        chosen = torch.randint(pictures, (batch,), generator=generator).to(device)
+        here = {"generator": generator, "device": generator.device}
+        chosen = torch.randint(pictures, (batch,), **here)
         x = pool[chosen].float() / 127.5 - 1
         # A little noise keeps it from reading the painter's exact pixels, which no sampler reproduces.
-        strength = torch.rand(batch, 1, 1, 1, generator=generator) * 0.15
-        x = x + (strength * torch.randn(x.shape, generator=generator)).to(device)
+        x = x + 0.15 * torch.rand(batch, 1, 1, 1, **here) * torch.randn(x.shape, **here)
         return torch.nn.functional.binary_cross_entropy_with_logits(network(x).float(), truth[chosen])
 
     train(network, loss, settings)

@@ -38,7 +38,7 @@ def noise_levels(alphas_cumprod: torch.Tensor, count: int, generator: torch.Gene
     The linear schedule alone spends half of its steps where next to nothing of a 64 px picture is left
     (Nichol and Dhariwal 2021, arXiv:2102.09672, figure 5).
     """
-    uniform = torch.rand(count, generator=generator)
+    uniform = torch.rand(count, generator=generator, device=generator.device)
     cosine = torch.cos(uniform * torch.pi / 2) ** 2
     timesteps = torch.searchsorted(-alphas_cumprod, -cosine)
     timesteps[::2] = (uniform[::2] * len(alphas_cumprod)).long()
@@ -56,10 +56,10 @@ def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32) -> None:
     pool = painted(SEEDS["diffusion"], pictures, device)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
-        chosen = torch.randint(pictures, (batch,), generator=generator)
-        x0 = pool[chosen.to(device)].float() / 127.5 - 1
-        noise = torch.randn(x0.shape, generator=generator).to(device)
-        t = noise_levels(scheduler.alphas_cumprod, batch, generator).to(device)
+        here = {"generator": generator, "device": generator.device}
+        x0 = pool[torch.randint(pictures, (batch,), **here)].float() / 127.5 - 1
+        noise = torch.randn(x0.shape, **here)
+        t = noise_levels(scheduler.alphas_cumprod.to(x0.device), batch, generator)
         v = network(scheduler.add_noise(x0, noise, t), t).sample
         return torch.nn.functional.mse_loss(v.float(), scheduler.get_velocity(x0, noise, t))
 

@@ -40,9 +40,10 @@ def train(
 ) -> torch.nn.Module:
     """Train `network` in place and return it with its EMA weights.
 
-    `loss(network, generator)` draws its own batch with the CPU generator, which depends on the seed and the step alone,
-    so a resumed run sees what an uninterrupted one would have seen. `show(network, path)` may save a picture of the EMA
-    network's samples. Everything is written under `settings.out`; a checkpoint found there is resumed.
+    `loss(network, generator)` draws its own batch with a generator on the network's device, which depends on the seed
+    and the step alone, so a resumed run sees what an uninterrupted one would have seen. `show(network, path)` may save
+    a picture of the EMA network's samples. Everything is written under `settings.out`; a checkpoint found there is
+    resumed.
     """
     accelerator = Accelerator(
         mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, log_with="tensorboard",
@@ -87,7 +88,8 @@ def train(
         for part in range(settings.accumulate):
             with accelerator.accumulate(model):
                 key = (settings.seed * 1_000_003 + step) * settings.accumulate + part
-                generator = torch.Generator().manual_seed(key * accelerator.num_processes + accelerator.process_index)
+                key = key * accelerator.num_processes + accelerator.process_index
+                generator = torch.Generator(accelerator.device).manual_seed(key)
                 value = loss(model, generator)
                 accelerator.backward(value)
                 if accelerator.sync_gradients:
