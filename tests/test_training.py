@@ -46,8 +46,8 @@ def test_noise_levels_cover_the_schedule():
 
     levels = diffusion.noise_levels(DDIMScheduler().alphas_cumprod, 4000, torch.Generator().manual_seed(0))
     assert levels.min() >= 0 and levels.max() <= 999
-    assert levels.float().histc(10, 0, 999).min() > 100
-    assert (levels < 500).float().mean() > 0.55
+    assert levels.float().histc(10, 0, 999).min() > 50
+    assert (levels < 500).float().mean() > 0.7
 
 
 def line(settings):

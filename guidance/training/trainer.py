@@ -50,7 +50,9 @@ def train(
         project_dir=settings.out,
     )  # fmt: skip
     settings.out.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     model, optimizer = accelerator.prepare(network, optimizer)
     ema = EMAModel(network.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
     ema.to(accelerator.device)
