@@ -41,7 +41,7 @@ def grid(batch: Tensor, columns: int, gap: int = 2) -> Image.Image:
     return sheet
 
 
-def evaluate(out: Path, count: int = 1024) -> None:
+def evaluate(out: Path, count: int = 512) -> None:
     """Print KID, confidence, contrast and the shares of the attributes beside the data's, and save a 6 x 6 grid."""
     judge = catalogue.judge()
     real = data(4096)
