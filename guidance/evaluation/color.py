@@ -16,12 +16,12 @@ from guidance.recipes import DEFAULTS, ColorRecipe
 # The pure corners of the RGB cube that have a hue, and six colours inside it.
 COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffff00", "#00ffff", "#ff00ff",
           "#2080ff", "#ff8040", "#40a060", "#8040a0", "#c0a080", "#305070")  # fmt: skip
-OURS = (0.1, 0.2, 0.4, DEFAULTS["normalized"]["scale"], 0.8)
-THEIRS = (3.0, 10.0, 30.0, 100.0, 300.0)
+OURS = (0.1, 0.2, DEFAULTS["normalized"]["scale"], 0.8)
+THEIRS = (3.0, 10.0, 30.0, 100.0)
 SETTINGS = {
     "normalized, tone": [ColorRecipe(scale=scale) for scale in OURS],
-    "normalized, tone, full": [ColorRecipe(scale=scale, method="full") for scale in OURS[1:4:2]],
-    "normalized, pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in OURS[::2]],
+    "normalized, tone, full": [ColorRecipe(scale=scale, method="full") for scale in OURS[1:2]],
+    "normalized, pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in OURS[1:3]],
     "course, L1 (the notebook)": [ColorRecipe(rule="course", scale=scale) for scale in THEIRS],
     "course, tone": [ColorRecipe(rule="course", scale=scale, loss="tone") for scale in THEIRS[1::2]],
 }
