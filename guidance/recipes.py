@@ -17,7 +17,7 @@ COLOR_LOSSES = ("tone", "pixel", "pixel-l1")
 WEIGHTS = ("late", "constant", "early", "counter")
 # What goes with a rule unless a recipe says otherwise; the course's are the notebook's.
 DEFAULTS = {
-    "normalized": {"scale": 0.45, "loss": "tone", "weight": "late"},
+    "normalized": {"scale": 0.5, "loss": "tone", "weight": "late"},
     "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
 }
 MAX_SCALES = {"normalized": 1.0, "course": 10_000.0}
