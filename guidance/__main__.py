@@ -14,6 +14,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.run(options)
+    except ModuleNotFoundError as error:  # what only training and measuring need is installed apart
+        print(f"guidance: This command needs {error.name}: pip install -e '.[train]'", file=sys.stderr)
+        return 2
     except (RecipeError, RuntimeError, OSError) as error:
         print(f"guidance: {error}", file=sys.stderr)
         return 2

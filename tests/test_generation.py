@@ -1,5 +1,7 @@
 """From recipes to pixels: the same everywhere, in any company, again and again."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -107,3 +109,11 @@ def test_a_picture_without_a_recipe_cannot_be_made_again(tmp_path, capsys):
     Image.new("RGB", (4, 4)).save(tmp_path / "x.png")
     assert main(["again", str(tmp_path / "x.png"), "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "guidance: This picture carries no recipe.\n"
+
+
+def test_a_command_without_its_extra_names_the_remedy():
+    code = "import sys; sys.modules['accelerate'] = None; from guidance.__main__ import main; sys.exit(main(%r))"
+    command = [sys.executable, "-c", code % ["train", "attributes"]]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert run.stderr == "guidance: This command needs accelerate: pip install -e '.[train]'\n"
