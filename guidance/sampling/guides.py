@@ -48,7 +48,6 @@ def course(
 
 
 RULES = {"normalized": normalized, "course": course}
-METHODS = ("shortcut", "full")
 
 
 def loss_guide(
