@@ -4,14 +4,15 @@
     images(ColorRecipe(color="teal", count=4))[0].show()
 """
 
-from guidance.recipes import ColorRecipe, RecipeError, read_png, save_png
+from guidance.checks import RecipeError
+from guidance.recipes import ColorRecipe, DigitRecipe, read_png, save_png
 
-__all__ = ["ColorRecipe", "RecipeError", "generate", "images", "read_png", "save_png"]
+__all__ = ["ColorRecipe", "DigitRecipe", "RecipeError", "generate", "images", "read_digits", "read_png", "save_png"]
 
 
 def __getattr__(name: str):
     """Import what needs torch on first use, so that recipes and command-line help come at once."""
-    if name in ("generate", "images"):
+    if name in ("generate", "images", "read_digits"):
         from guidance import generation
 
         return getattr(generation, name)

@@ -1,4 +1,4 @@
-"""The command line: python -m guidance color | again | train | evaluate | bench."""
+"""The command line: python -m guidance color | digits | again | train | evaluate | bench."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,22 @@ import sys
 from pathlib import Path
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe, RecipeError
+from guidance.recipes import ColorRecipe, DigitRecipe, Recipe, RecipeError
+
+HELP = {
+    "model": "which model", "loss": " | ".join(recipes.COLOR_LOSSES), "scale": "strength of the guidance",
+    "method": " | ".join(recipes.METHODS), "rule": " | ".join(recipes.RULES),
+    "weight": f"w(t): {' | '.join(recipes.WEIGHTS)}", "start": "share of the steps before guidance begins",
+    "stop": "share of the steps after which it ends", "solver": " | ".join(recipes.SOLVERS), "steps": "how many",
+    "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
+    "guidance": " | ".join(recipes.GUIDANCES), "conditioning": " | ".join(recipes.CONDITIONINGS),
+}  # fmt: skip
+# What each training takes beside what they all have.
+TRAININGS = {
+    "landscapes": ("batch", "pictures"), "attributes": ("batch", "pictures"),
+    "digits": ("batch", "data", "conditioning"), "digit-classifier": ("batch", "data", "blind"),
+    "digit-judge": ("batch", "data"),
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,20 +45,10 @@ def parser() -> argparse.ArgumentParser:
 
     color = commands.add_parser("color", help="pictures steered toward a colour")
     color.add_argument("color", help='"#2080ff", a CSS name, or "rgb(32, 128, 255)"')
-    helps = {
-        "model": "which model", "loss": " | ".join(recipes.COLOR_LOSSES), "scale": "strength; 0: unguided",
-        "method": " | ".join(recipes.METHODS), "rule": " | ".join(recipes.RULES),
-        "weight": f"w(t): {' | '.join(recipes.WEIGHTS)}", "start": "share of the steps before guidance begins",
-        "stop": "share of the steps after which it ends", "solver": " | ".join(recipes.SOLVERS), "steps": "how many",
-        "seed": "of the first picture", "count": "how many pictures",
-    }  # fmt: skip
-    for field in dataclasses.fields(ColorRecipe):
-        if field.name != "color":
-            default = "by rule" if field.default is None else field.default
-            color.add_argument(f"--{field.name}", default=argparse.SUPPRESS, metavar=field.name.upper(),
-                               help=f"{helps[field.name]} ({default})")  # fmt: skip
-    color.add_argument("--out", type=Path, required=True, help="the folder for 000.png, 001.png, ...")
-    color.set_defaults(run=run_color)
+    recipe_options(color, ColorRecipe)
+    digits = commands.add_parser("digits", help="pictures of the digits asked for")
+    digits.add_argument("digits", help="such as 2026 or 0123456789")
+    recipe_options(digits, DigitRecipe)
 
     again = commands.add_parser("again", help="make a picture again from its own metadata")
     again.add_argument("picture", type=Path)
@@ -51,18 +56,24 @@ def parser() -> argparse.ArgumentParser:
     again.set_defaults(run=lambda options: save(recipes.read_png(options.picture), options.out))
 
     train = commands.add_parser("train", help="train a network that ships")
-    train.add_argument("network", choices=("landscapes", "attributes"))
+    train.add_argument("network", choices=TRAININGS)
     train.add_argument("--out", type=Path, default=argparse.SUPPRESS,
                        help="runs/NETWORK unless given; a checkpoint found there is resumed")  # fmt: skip
     train.add_argument("--steps", type=int, default=argparse.SUPPRESS)
     train.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time at the latest")
     train.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures a step")
     train.add_argument("--seed", type=int, default=argparse.SUPPRESS)
-    train.add_argument("--pictures", type=int, default=argparse.SUPPRESS, help="how many pictures to paint")
+    train.add_argument("--pictures", type=int, default=argparse.SUPPRESS, help="landscapes: how many pictures to paint")
+    train.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
+    train.add_argument("--conditioning", choices=recipes.CONDITIONINGS, default=argparse.SUPPRESS,
+                       help="digits: how the network is told the class")  # fmt: skip
+    train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
+                       help="digit-classifier: train on clean digits alone")  # fmt: skip
     train.set_defaults(run=run_train)
 
     evaluate = commands.add_parser("evaluate", help="measure how good the pictures are")
-    evaluate.add_argument("what", choices=("samples", "color"))
+    evaluate.add_argument("what", choices=("samples", "color", "digits"))
+    evaluate.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate"))
     evaluate.set_defaults(run=run_evaluate)
 
@@ -71,13 +82,23 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def run_color(options: argparse.Namespace) -> None:
-    """Make the pictures of a colour recipe."""
-    names = {field.name for field in dataclasses.fields(ColorRecipe)}
-    save(ColorRecipe(**{name: value for name, value in vars(options).items() if name in names}), options.out)
+def recipe_options(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
+    """An option for each field of a recipe but the first, which stands alone, and the folder for the pictures."""
+    for field in dataclasses.fields(kind)[1:]:
+        default = "by what is chosen" if field.default is None else field.default
+        parser.add_argument(f"--{field.name}", default=argparse.SUPPRESS, metavar=field.name.upper(),
+                            help=f"{HELP[field.name]} ({default})")  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, help="the folder for 000.png, 001.png, ...")
+    parser.set_defaults(run=lambda options: run_recipe(kind, options))
 
 
-def save(recipe: ColorRecipe, out: Path) -> None:
+def run_recipe(kind: type[Recipe], options: argparse.Namespace) -> None:
+    """Make the pictures of a recipe."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    save(kind(**{name: value for name, value in vars(options).items() if name in names}), options.out)
+
+
+def save(recipe: Recipe, out: Path) -> None:
     """Make a recipe's pictures with a progress bar, and print a line for each file."""
     from tqdm import tqdm
 
@@ -91,20 +112,29 @@ def save(recipe: ColorRecipe, out: Path) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
-    from guidance.training import attributes, diffusion
+    from guidance.training import attributes, diffusion, digits
 
-    network = {"landscapes": diffusion, "attributes": attributes}[options.network]
+    run, settings = {
+        "landscapes": (diffusion.run, diffusion.SETTINGS), "attributes": (attributes.run, attributes.SETTINGS),
+        "digits": (digits.run, digits.DENOISER), "digit-classifier": (digits.classifier, digits.CLASSIFIER),
+        "digit-judge": (digits.judge, digits.JUDGE),
+    }[options.network]  # fmt: skip
     given = vars(options)
-    settings = {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
-    data = {name: given[name] for name in ("batch", "pictures") if name in given}
-    network.run(dataclasses.replace(network.SETTINGS, **settings), **data)
+    data = {name: given[name] for name in TRAININGS[options.network] if name in given}
+    if stray := {"pictures", "data", "conditioning", "blind"} & set(given) - set(data):
+        raise RecipeError(f"The training of {options.network} takes no --{min(stray)}.")
+    variant = [settings.out.name, data.get("conditioning", ""), "blind" if "blind" in data else ""]
+    common = {"out": settings.out.with_name("-".join(filter(None, variant)))}
+    common |= {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
+    run(dataclasses.replace(settings, **common), **data)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Print the tables and save the plots of one evaluation."""
-    from guidance.evaluation import color, samples
+    from guidance.evaluation import color, digits, samples
 
-    {"samples": samples.evaluate, "color": color.evaluate}[options.what](options.out)
+    data = {"data": options.data} if options.what == "digits" and "data" in options else {}
+    {"samples": samples.evaluate, "color": color.evaluate, "digits": digits.evaluate}[options.what](options.out, **data)
 
 
 def run_bench(options: argparse.Namespace) -> None:

@@ -1,23 +1,35 @@
 """From a recipe to pictures: the one place where model, losses and guides meet."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import torch
 from PIL import Image
 from torch import Tensor
 
-from guidance import settings
+from guidance.losses.classifier import CLASSIFIERS
 from guidance.losses.color import COLOR_LOSSES, target
 from guidance.models import catalogue
+from guidance.models.digits import NULL
 from guidance.models.model import Model
-from guidance.recipes import ColorRecipe
-from guidance.sampling.guides import GuidanceError, loss_guide, network
+from guidance.recipes import ColorRecipe, DigitRecipe, Recipe
+from guidance.sampling.guides import GuidanceError, classifier_free, classifier_guide, loss_guide, network
 from guidance.sampling.sample import Predict, sample
 from guidance.sampling.schedule import Schedule, strengths
 
 _device = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
+
+
+class Plan(NamedTuple):
+    """What a recipe comes down to."""
+
+    model: Model
+    schedule: Schedule
+    predict: Predict
 
 
 @dataclass(frozen=True)
@@ -40,44 +52,71 @@ def to_images(x0: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture) for picture in array]
 
 
-def guide_color(recipe: ColorRecipe, model: Model, schedule: Schedule, predict: Predict) -> Predict:
-    """The network, steered toward the recipe's colour."""
-    loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
-    weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
-    return loss_guide(
-        predict, loss, schedule, scale=recipe.scale, weights=weights, name="colour", method=recipe.method,
-        rule=recipe.rule, fade=True,
-    )  # fmt: skip
-
-
-GUIDES: dict[type, Callable[..., Predict]] = {ColorRecipe: guide_color}
-
-
-def generate(recipe: ColorRecipe) -> Iterator[Frame]:
-    """Make the recipe's pictures, a frame per step; closing the iterator stops the run within one step.
-
-    Raises GuidanceError, with a sentence for the user, when guidance blows up or the run outlasts its deadline.
-    """
-    started = time.monotonic()
+def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
+    """An unconditional model, steered toward the recipe's colour."""
     model = catalogue.get(recipe.model)
-    schedule = Schedule(model.config, recipe.solver, recipe.steps)
+    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
     predict = network(model.eps, schedule)
     if recipe.scale > 0:
-        predict = GUIDES[type(recipe)](recipe, model, schedule, predict)
+        loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
+        weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
+        predict = loss_guide(
+            predict, loss, schedule, scale=recipe.scale, weights=weights, name="colour", method=recipe.method,
+            rule=recipe.rule, fade=True,
+        )  # fmt: skip
+    return Plan(model, schedule, predict)
+
+
+def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
+    """A model that is told the digit, or one that a classifier leads there."""
+    model = catalogue.digits(recipe.conditioning)
+    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
+    labels = torch.tensor(recipe.classes, device=model.device)
+    null, weights = torch.full_like(labels, NULL), strengths(schedule, "constant", recipe.start, recipe.stop)
+    by_classifier = recipe.guidance in CLASSIFIERS
+    # A classifier leads the network that is told nothing, which is w = 0; without guidance, w = 1.
+    scale = {"classifier-free": recipe.scale, "none": 1.0}.get(recipe.guidance, 0.0)
+    acts = [1.0] * len(weights) if by_classifier else weights
+    predict = classifier_free(model.eps, labels, null, schedule, scale=scale, weights=acts)
+    if by_classifier and recipe.scale > 0:
+        log_probability = CLASSIFIERS[recipe.guidance](catalogue.digit_classifier(recipe.guidance), labels)
+        predict = classifier_guide(predict, log_probability, schedule, scale=recipe.scale, weights=weights)
+    return Plan(model, schedule, predict)
+
+
+PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {ColorRecipe: color_plan, DigitRecipe: digit_plan}
+
+
+def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
+    """Make the recipe's pictures, a frame per step; closing the iterator stops the run within one step.
+
+    Raises GuidanceError, with a sentence for the user, when guidance blows up or the run takes over `deadline` seconds.
+    """
+    started = time.monotonic()
+    generators = [torch.Generator().manual_seed(seed) for seed in recipe.seeds]
+    model, schedule, predict = PLANS[type(recipe)](recipe, generators)
     steps = len(schedule.timesteps)
-    run = sample(predict, model.noise([recipe.seed + k for k in range(recipe.count)]), schedule)
+    run = sample(predict, model.noise(generators), schedule)
     for i in range(steps):
         with _device:
             step = next(run)
         last = i + 1 == steps
         yield Frame(i + 1, steps, step.x_t.clamp(-1, 1) if last else step.x0, step.losses)
-        if not last and time.monotonic() - started > settings.DEADLINE:
-            raise GuidanceError(
-                f"The run was stopped after {settings.DEADLINE:g} seconds: ask for fewer pictures or fewer steps."
-            )
+        if not last and time.monotonic() - started > deadline:
+            raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
 
 
-def images(recipe: ColorRecipe) -> list[Image.Image]:
+def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
+    """What an independent network reads in pictures of digits: (digit, confidence in [0, 1]) for each."""
+    network = catalogue.digit_judge()
+    pixels = torch.stack([torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8) for picture in pictures])
+    x = pixels.view(-1, 1, 28, 28).to(next(network.parameters()).device) / 127.5 - 1
+    with torch.no_grad():
+        confidence, digits = torch.cat([network(part) for part in x.split(256)]).softmax(1).max(1)
+    return list(zip(digits.tolist(), confidence.tolist(), strict=True))
+
+
+def images(recipe: Recipe) -> list[Image.Image]:
     """The recipe's pictures as PIL images, without the steps between."""
     *_, last = generate(recipe)
     return last.images()

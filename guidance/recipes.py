@@ -1,18 +1,18 @@
 """Recipes: everything needed to make a picture again, checked on the way in and carried inside the PNG."""
 
 import json
-import math
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from PIL import Image, ImageColor, PngImagePlugin
+from PIL import Image, PngImagePlugin
+
+from guidance.checks import RecipeError, choice, color, digits, real, whole
 
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 MODELS = ("landscapes",)
 METHODS = ("shortcut", "full")
 RULES = ("normalized", "course")
-SOLVERS = ("ddim", "dpm++")
+SOLVERS = ("ddim", "dpm++", "ddpm")
 COLOR_LOSSES = ("tone", "pixel", "pixel-l1")
 WEIGHTS = ("late", "constant", "early", "counter")
 # What goes with a rule unless a recipe says otherwise; the course's are the notebook's.
@@ -21,54 +21,32 @@ DEFAULTS = {
     "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
 }
 MAX_SCALES = {"normalized": 1.0, "course": 10_000.0}
+CONDITIONINGS = ("embedding", "channels", "attention")
+GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
+DIGIT_SCALES = {"classifier-free": 2.0, "classifier": 2.0, "blind-classifier": 2.0, "none": 1.0}  # unless it says so
+MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
 MAX_SEED = 2**32 - 1
 
 
-class RecipeError(ValueError):
-    """A recipe cannot be made; the message is one sentence for the user and never echoes what was put in."""
+def sampling(recipe: "Recipe") -> dict:
+    """The checked fields that every recipe has: the interval of guidance, the solver, the steps and the seed."""
+    checked = {
+        "start": real("Start", recipe.start, 0, 1),
+        "stop": real("Stop", recipe.stop, 0, 1),
+        "solver": choice("Solver", recipe.solver, SOLVERS),
+        "steps": whole("Steps", recipe.steps, 1, 1000),
+        "seed": whole("Seed", recipe.seed, 0, MAX_SEED),
+    }
+    if checked["start"] > checked["stop"]:
+        raise RecipeError("Start must not lie after stop.")
+    return checked
 
 
-def whole(label: str, value: object, low: int, high: int) -> int:
-    """`value` as an int from `low` to `high`; numbers and digits in text are taken, else RecipeError."""
-    message = f"{label} must be a whole number from {low:,} to {high:,}."
-    number = real(label, value, low, high, message)
-    if number != int(number):
-        raise RecipeError(message)
-    return int(number)
-
-
-def real(label: str, value: object, low: float, high: float, message: str = "") -> float:
-    """`value` as a float from `low` to `high`; numbers and digits in text are taken, else RecipeError."""
-    message = message or f"{label} must be a number from {low:g} to {high:g}."
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)) or len(str(value)) > 40:
-        raise RecipeError(message)
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise RecipeError(message) from None
-    if not (math.isfinite(number) and low <= number <= high):
-        raise RecipeError(message)
-    return number
-
-
-def choice(label: str, value: object, choices: tuple[str, ...]) -> str:
-    """`value` if it is one of `choices`, else RecipeError."""
-    if value not in choices:
-        raise RecipeError(f"{label} must be one of: {', '.join(choices)}.")
-    return value
-
-
-def color(value: object) -> str:
-    """A colour as "#rrggbb": hex, a CSS name, rgb(...), rgba(...), hsl(...) are taken, else RecipeError."""
-    text = value.strip().lower() if isinstance(value, str) and len(value) <= 60 else ""
-    rgb = re.fullmatch(r"rgba?\(([\d.]+)[, ]+([\d.]+)[, ]+([\d.]+)(?:[,/ ]+[\d.]+%?)?\)", text)
-    try:
-        channels = [float(part) for part in rgb.groups()] if rgb else ImageColor.getrgb(text)[:3]
-    except ValueError:
-        channels = [-1]
-    if not all(0 <= channel <= 255 for channel in channels):
-        raise RecipeError("Colour must be a hex value such as #2080ff, a CSS name such as teal, or rgb(32, 128, 255).")
-    return "#" + "".join(f"{round(channel):02x}" for channel in channels)
+def settle(recipe: "Recipe", checked: dict) -> None:
+    """Give a recipe its checked values, and see that its last seed is one."""
+    for name, value in checked.items():
+        object.__setattr__(recipe, name, value)
+    whole("Seed plus count", recipe.seeds[-1], 0, MAX_SEED)
 
 
 @dataclass(frozen=True)
@@ -106,38 +84,92 @@ class ColorRecipe:
             "scale": real("Scale", self.scale, 0, MAX_SCALES[self.rule]),
             "method": choice("Method", self.method, METHODS),
             "weight": choice("Weight", self.weight, WEIGHTS),
-            "start": real("Start", self.start, 0, 1),
-            "stop": real("Stop", self.stop, 0, 1),
-            "solver": choice("Solver", self.solver, SOLVERS),
-            "steps": whole("Steps", self.steps, 1, 1000),
-            "seed": whole("Seed", self.seed, 0, MAX_SEED),
             "count": whole("Count", self.count, 1, 64),
         }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-        if self.start > self.stop:
-            raise RecipeError("Start must not lie after stop.")
-        whole("Seed plus count", self.seed + self.count - 1, 0, MAX_SEED)
+        settle(self, checked | sampling(self))
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each picture."""
+        return list(range(self.seed, self.seed + self.count))
 
     def picture(self, k: int) -> "ColorRecipe":
         """The recipe of picture k alone."""
         return replace(self, seed=self.seed + k, count=1)
 
     def unguided(self) -> "ColorRecipe":
-        """The same pictures without guidance."""
-        return replace(self, scale=0.0)
+        """The same pictures without guidance; what then means nothing is at its default."""
+        return ColorRecipe(
+            model=self.model, solver=self.solver, steps=self.steps, seed=self.seed, count=self.count, scale=0
+        )
+
+    @property
+    def slug(self) -> str:
+        """What a file with the first picture is called."""
+        return f"guidance-{self.color[1:] if self.scale else 'unguided'}-{self.seed}"
 
 
-KINDS = {"color": ColorRecipe}
+@dataclass(frozen=True)
+class DigitRecipe:
+    """Pictures of digits: `count` rounds of `digits` in the order given, picture k from seed + k.
+
+    Fields are checked and brought to their plain form; RecipeError if they cannot be.
+    """
+
+    digits: str = "0123456789"
+    guidance: str = "classifier-free"  # "none": the conditional network alone
+    scale: float | None = None  # classifier-free: 0 ignores the digit, 1 is the network alone; None: by guidance
+    conditioning: str = "embedding"  # how the network is told the digit
+    start: float = 0.0  # the share of the steps after which guidance begins ...
+    stop: float = 1.0  # ... and ends
+    solver: str = "dpm++"
+    steps: int = 12
+    seed: int = 0
+    count: int = 1
+
+    def __post_init__(self):
+        """Check every field."""
+        choice("Guidance", self.guidance, GUIDANCES)
+        scale = DIGIT_SCALES[self.guidance] if self.scale is None else self.scale
+        checked = {
+            "digits": digits(self.digits, MAX_DIGITS),
+            "scale": real("Scale", scale, 0, MAX_DIGIT_SCALE),
+            "conditioning": choice("Conditioning", self.conditioning, CONDITIONINGS),
+            "count": whole("Count", self.count, 1, 1000),
+        }
+        settle(self, checked | sampling(self))
+
+    @property
+    def classes(self) -> list[int]:
+        """The digit of each picture."""
+        return [int(digit) for digit in self.digits] * self.count
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each picture."""
+        return list(range(self.seed, self.seed + self.count * len(self.digits)))
+
+    def picture(self, k: int) -> "DigitRecipe":
+        """The recipe of picture k alone."""
+        return replace(self, digits=str(self.classes[k]), seed=self.seed + k, count=1)
+
+    @property
+    def slug(self) -> str:
+        """What a file with the first picture is called."""
+        return f"digits-{self.digits[:20]}-{self.seed}"
 
 
-def to_json(recipe: ColorRecipe) -> str:
+Recipe = ColorRecipe | DigitRecipe
+KINDS = {"color": ColorRecipe, "digits": DigitRecipe}
+
+
+def to_json(recipe: Recipe) -> str:
     """The recipe as JSON, its kind among the fields."""
     kind = next(name for name, cls in KINDS.items() if type(recipe) is cls)
     return json.dumps({"kind": kind, **asdict(recipe)})
 
 
-def from_json(text: str) -> ColorRecipe:
+def from_json(text: str) -> Recipe:
     """The recipe in a JSON text; RecipeError if it is none. Unknown fields are refused, missing ones take defaults."""
     try:
         values = json.loads(text)
@@ -149,20 +181,20 @@ def from_json(text: str) -> ColorRecipe:
     return cls(**values)
 
 
-def png_info(recipe: ColorRecipe) -> PngImagePlugin.PngInfo:
+def png_info(recipe: Recipe) -> PngImagePlugin.PngInfo:
     """PNG metadata that carries the recipe."""
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, to_json(recipe))
     return info
 
 
-def save_png(image: Image.Image, path: Path, recipe: ColorRecipe) -> Path:
+def save_png(image: Image.Image, path: Path, recipe: Recipe) -> Path:
     """Save one picture with its recipe inside."""
     image.save(path, pnginfo=png_info(recipe))
     return path
 
 
-def read_png(path: Path) -> ColorRecipe:
+def read_png(path: Path) -> Recipe:
     """The recipe inside a PNG; RecipeError if the file is not a picture or carries none."""
     try:
         with Image.open(path, formats=["PNG"]) as image:

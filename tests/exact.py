@@ -35,3 +35,8 @@ def tiny_unet(size=16, channels=3, seed=0):
 def noise(count=2, size=16, seed=0):
     """Pure noise, (count, 3, size, size)."""
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def generators(*seeds):
+    """A generator of each seed."""
+    return [torch.Generator().manual_seed(seed) for seed in seeds]

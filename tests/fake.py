@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from guidance.recipes import ColorRecipe
+from guidance.recipes import DigitRecipe, Recipe
 
 
 @dataclass
@@ -15,12 +15,20 @@ class Frame:
 
     step: int
     steps: int
-    recipe: ColorRecipe
+    recipe: Recipe
 
     def images(self) -> list[Image.Image]:
         """The pictures."""
+        if isinstance(self.recipe, DigitRecipe):
+            return [Image.new("L", (28, 28), 20 * digit) for digit in self.recipe.classes]
         paint = self.recipe.color if self.recipe.scale else "#808080"
         return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)]
+
+
+def read(images: list[Image.Image]) -> list[tuple[int, float]]:
+    """What those pictures of digits show; a 9 is taken for a 4."""
+    digits = [image.getpixel((0, 0)) // 20 for image in images]
+    return [(4 if digit == 9 else digit, 0.5) for digit in digits]
 
 
 class Fake:
@@ -29,7 +37,7 @@ class Fake:
     def __init__(self, fail_at: int = 0, error: Exception | None = None):
         self.asked, self.over, self.fail_at, self.error = [], [], fail_at, error
 
-    def __call__(self, recipe: ColorRecipe) -> Iterator[Frame]:
+    def __call__(self, recipe: Recipe) -> Iterator[Frame]:
         self.asked.append(recipe)
         try:
             for i in range(recipe.steps):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from guidance import ColorRecipe, generate, generation, images, settings
+from guidance import ColorRecipe, generate, generation, images
 from guidance.__main__ import main
 from guidance.recipes import read_png
 from guidance.sampling.guides import GuidanceError
@@ -68,11 +68,10 @@ def test_runs_on_other_threads_take_turns_and_keep_their_pictures():
     assert all(np.array_equal(made[recipe], pixels(recipe)[0]) for recipe in recipes)
 
 
-def test_a_run_that_outlasts_its_deadline_stops_with_a_sentence(monkeypatch):
-    monkeypatch.setattr(settings, "DEADLINE", 0.0)
+def test_a_run_that_outlasts_its_deadline_stops_with_a_sentence():
     with pytest.raises(GuidanceError) as error:
-        list(generate(ColorRecipe(steps=3)))
-    assert str(error.value) == "The run was stopped after 0 seconds: ask for fewer pictures or fewer steps."
+        list(generate(ColorRecipe(steps=3), deadline=0.0))
+    assert str(error.value) == "The run was stopped after 0 seconds: ask for fewer pictures or steps."
 
 
 def test_grayscale_and_colour_tensors_become_pictures():

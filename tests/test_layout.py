@@ -9,14 +9,15 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
-    "sampling": set(), "losses": set(), "settings": set(), "recipes": set(),
+    "sampling": set(), "losses": set(), "settings": set(), "checks": set(),
+    "recipes": {"checks"},
     "models": {"settings"},
     "generation": {"settings", "recipes", "losses", "models", "sampling"},
     "training": {"settings", "models", "sampling"},
     "evaluation": {"settings", "recipes", "losses", "models", "sampling", "generation", "training"},
     "bench": {"settings", "recipes", "losses", "models", "sampling", "generation"},
-    "ui": {"settings", "recipes", "generation"},
-    "__init__": {"recipes", "generation"},
+    "ui": {"settings", "checks", "recipes", "generation"},
+    "__init__": {"checks", "recipes", "generation"},
     "__main__": {"settings", "recipes", "generation", "training", "evaluation", "bench", "__init__"},
 }  # fmt: skip
 

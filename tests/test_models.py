@@ -10,7 +10,7 @@ from guidance import settings
 from guidance.models import catalogue
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
-from tests.exact import noise, tiny_unet
+from tests.exact import generators, noise, tiny_unet
 
 
 def test_a_model_is_loaded_once_by_two_callers(monkeypatch):
@@ -42,8 +42,8 @@ def test_every_prediction_type_is_turned_into_the_scheduler_s_eps(prediction):
 
 def test_noise_is_the_seed_s_own():
     model = Model(tiny_unet(), dict(DDIMScheduler().config))
-    assert torch.equal(model.noise([1, 2, 3])[2], model.noise([3])[0])
-    assert not torch.equal(model.noise([1])[0], model.noise([2])[0])
+    assert torch.equal(model.noise(generators(1, 2, 3))[2], model.noise(generators(3))[0])
+    assert not torch.equal(model.noise(generators(1))[0], model.noise(generators(2))[0])
 
 
 def test_a_network_is_frozen_and_in_eval_mode():
@@ -64,7 +64,7 @@ def test_low_precision_does_not_hurt_the_pictures():
         config = dict(DDIMScheduler.from_pretrained(catalogue.BUILT_IN["landscapes"], subfolder="scheduler").config)
         model = Model(unet, config)
         schedule = Schedule(config, "ddim", 20)
-        *_, step = sample(network(model.eps, schedule), model.noise([1, 2, 3, 4]), schedule)
+        *_, step = sample(network(model.eps, schedule), model.noise(generators(1, 2, 3, 4)), schedule)
         ends.append(step.x_t.clamp(-1, 1) / 2)
     assert 10 * torch.log10(1 / (ends[0] - ends[1]).square().mean()) >= 35
 

@@ -44,7 +44,7 @@ def test_colours_that_are_refused(given):
         ("method", ["fast", None], "Method must be one of: shortcut, full."),
         ("rule", ["mine", ["course"]], "Rule must be one of: normalized, course."),
         ("loss", ["l2"], "Loss must be one of: tone, pixel, pixel-l1."),
-        ("solver", ["euler"], "Solver must be one of: ddim, dpm++."),
+        ("solver", ["euler"], "Solver must be one of: ddim, dpm++, ddpm."),
         ("weight", ["never"], "Weight must be one of: late, constant, early, counter."),
         ("start", [-0.1, "x"], "Start must be a number from 0 to 1."),
     ],

@@ -13,13 +13,17 @@ import pytest
 from PIL import Image
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe
+from guidance.recipes import ColorRecipe, DigitRecipe
 from guidance.ui import color, controls, measure, page, pictures, run, stage
-from tests.fake import WRONG, Fake
+from tests.fake import WRONG, Fake, read
 
 ROOT = Path(__file__).parent.parent
 DEFAULTS = {name: getattr(ColorRecipe(), name) for name in ColorRecipe.__dataclass_fields__} | {"count": 2}
-PARTS = (color.legend, color.caption, color.filename)
+
+
+def with_unguided(recipe: ColorRecipe) -> tuple[ColorRecipe, run.Variants]:
+    """A recipe beside its unguided one, as the Colour tab has it."""
+    return recipe, {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
 
 
 def handle(compute: Fake, **values) -> list[tuple]:
@@ -30,8 +34,8 @@ def handle(compute: Fake, **values) -> list[tuple]:
 def open_handler(compute: Fake, progress: run.Progress, **values) -> Iterator[tuple]:
     """The handler, not yet begun."""
     given = DEFAULTS | values
-    tab = run.Tab(lambda *v: ColorRecipe(**controls.check(dict(zip(given, v, strict=True)))), *PARTS)
-    return run.runner(compute, tab)(progress, *given.values())
+    make = lambda *v: with_unguided(ColorRecipe(**controls.check(dict(zip(given, v, strict=True)))))  # noqa: E731
+    return run.runner(compute, run.Tab(make, color.render))(progress, *given.values())
 
 
 def text(status: str) -> str:
@@ -63,7 +67,7 @@ def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path
 
 def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths():
     compute = Fake()
-    handler = run.runner(compute, run.Tab(lambda recipe: recipe, *PARTS))
+    handler = run.runner(compute, run.Tab(with_unguided, color.render))
     recipe = ColorRecipe(steps=2, count=3)
     asked = []
     for same in (recipe, ColorRecipe(steps=2, count=2, seed=1, color="red", rule="course", method="full", start=0.5)):
@@ -77,7 +81,7 @@ def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths():
 
 
 def test_old_unguided_pictures_are_let_go():
-    cache = run.Unguided(size=2)
+    cache = run.Finished(size=2)
     for seed in range(3):
         cache.put(ColorRecipe(seed=seed), [Image.new("RGB", (1, 1))])
     assert [cache.get(ColorRecipe(seed=seed)) is None for seed in range(3)] == [True, False, False]
@@ -181,16 +185,17 @@ def test_every_choice_of_the_recipes_is_on_the_page_with_a_name():
 
 
 def test_the_controls_stand_at_the_recipe_s_defaults():
-    demo = page.build(Fake())
-    (handler,) = [fn for fn in demo.fns.values() if fn.concurrency_id == "runs" and fn.api_visibility == "private"]
-    values = [block.value for block in handler.inputs[1:]]  # the first is the progress
-    yields = list(handler.fn(run.Progress(), *values))
-    assert json.loads(yields[-1][2]) == json.loads(recipes.to_json(ColorRecipe(count=controls.COUNT)))
+    demo = page.build(Fake(), read)
+    handlers = [fn for fn in demo.fns.values() if fn.concurrency_id == "runs" and fn.api_visibility == "private"]
+    for handler, recipe in zip(handlers, (ColorRecipe(count=controls.COUNT), DigitRecipe(count=4)), strict=True):
+        values = [block.value for block in handler.inputs[1:]]  # the first is the progress
+        yields = list(handler.fn(run.Progress(), *values))
+        assert json.loads(yields[-1][2]) == json.loads(recipes.to_json(recipe))
 
 
 def test_only_the_api_is_open_and_all_runs_share_their_slots():
     fns = page.build(Fake()).fns.values()
-    assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == ["color"]
+    assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == ["color", "digits"]
     slots = {fn.concurrency_limit for fn in fns if fn.concurrency_id == "runs"}
     assert len(slots) == 1
     assert slots.pop() > 1

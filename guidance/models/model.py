@@ -1,18 +1,18 @@
-"""A diffusion model as the engine sees it: eps(x_t, t), a size and a scheduler's configuration."""
+"""A diffusion model as the engine sees it: eps(x_t, t) or eps(x_t, t, condition), a size and a scheduler's config."""
 
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 
 class Model:
-    """An unconditional pixel-space UNet, frozen, on its device; it answers in eps whatever it was trained for."""
+    """A pixel-space UNet, frozen, on its device; it answers in eps whatever it was trained for."""
 
     def __init__(self, unet: nn.Module, config: dict):
         # channels_last is what convolutions want on CPUs and on tensor cores alike.
         self.unet = unet.to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.config, self.device, self.dtype = config, unet.device, unet.dtype
+        weight = next(unet.parameters())
+        self.config, self.device, self.dtype = config, weight.device, weight.dtype
         self.alphas_cumprod: list[float] = DDIMScheduler.from_config(config).alphas_cumprod.tolist()
         self.channels: int = unet.config.in_channels
         size = unet.config.sample_size
@@ -21,23 +21,27 @@ class Model:
         # padded, so a picture is the same pixels alone and in company.
         self.batch = max(1, (4 if self.device.type == "cpu" else 32) * 64 * 64 // (self.size[0] * self.size[1]))
 
-    def noise(self, seeds: list[int]) -> Tensor:
-        """The pure noise each seed starts from, (B, C, H, W) float32: one CPU generator per picture."""
+    def noise(self, generators: list[torch.Generator]) -> Tensor:
+        """The pure noise each picture starts from, (B, C, H, W) float32, picture k from the CPU's `generators[k]`."""
         shape = (self.channels, *self.size)
-        noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        return torch.stack(noise).to(self.device)
+        return torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
 
-    def eps(self, x_t: Tensor, t: int) -> Tensor:
-        """The noise in x_t at timestep t, both (B, C, H, W) float32."""
-        output = torch.cat([self.run(part, t) for part in x_t.split(self.batch)])
+    def eps(self, x_t: Tensor, t: int, *condition: Tensor) -> Tensor:
+        """The noise in x_t at timestep t, both (B, C, H, W) float32; `condition` (B, ...) if the network takes one."""
+        parts = zip(*(tensor.split(self.batch) for tensor in (x_t, *condition)), strict=True)
+        output = torch.cat([self.run(t, *part) for part in parts])
         alpha_bar = self.alphas_cumprod[t]
         return PREDICTIONS[self.config["prediction_type"]](output, x_t, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
 
-    def run(self, x_t: Tensor, t: int) -> Tensor:
+    def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""
-        count = len(x_t)
-        x = pad(x_t, (0, 0, 0, 0, 0, 0, 0, self.batch - count)).to(self.dtype, memory_format=torch.channels_last)
-        return self.unet(x, torch.tensor(t, device=self.device)).sample[:count].float()
+        x = self.padded(x_t).to(self.dtype, memory_format=torch.channels_last)
+        condition = [self.padded(tensor) for tensor in condition]
+        return self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)].float()
+
+    def padded(self, part: Tensor) -> Tensor:
+        """A part of a batch, (B, ...), filled up with zeros to (batch, ...)."""
+        return torch.cat([part, part.new_zeros(self.batch - len(part), *part.shape[1:])])
 
 
 # From what a network predicts to eps: output, x_t, alpha_t, sigma_t (Salimans and Ho 2022, arXiv:2202.00512).

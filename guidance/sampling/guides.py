@@ -51,17 +51,9 @@ RULES = {"normalized": normalized, "course": course}
 
 
 def loss_guide(
-    predict: Predict,
-    loss: Callable[[Tensor], Tensor],
-    schedule: Schedule,
-    *,
-    scale: float,
-    weights: list[float],
-    name: str = "loss",
-    method: str = "shortcut",
-    rule: str = "normalized",
-    fade: bool = False,
-) -> Predict:
+    predict: Predict, loss: Callable[[Tensor], Tensor], schedule: Schedule, *, scale: float, weights: list[float],
+    name: str = "loss", method: str = "shortcut", rule: str = "normalized", fade: bool = False,
+) -> Predict:  # fmt: skip
     """Steer by the gradient of loss(x0) with respect to x_t, where x0 is the current estimate of the picture.
 
     `loss` takes x0 (B, C, H, W), unclamped, and gives (B,); pictures do not see one another. `method` "shortcut" takes
@@ -100,8 +92,50 @@ def loss_guide(
         if not first:
             first.append(losses)
         faded = (losses / first[0].clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
-        faded = faded.view(-1, 1, 1, 1)
-        prediction = RULES[rule](prediction, gradient, scale * weights[i], faded, schedule, i)
+        prediction = RULES[rule](prediction, gradient, scale * weights[i], faded.view(-1, 1, 1, 1), schedule, i)
         return prediction._replace(losses=prediction.losses | {name: losses})
+
+    return guided
+
+
+def classifier_free(
+    eps: Callable[[Tensor, int, Tensor], Tensor], condition: Tensor, null: Tensor, schedule: Schedule, *,
+    scale: float, weights: list[float],
+) -> Predict:  # fmt: skip
+    """eps = eps(null) + w (eps(condition) - eps(null)), both in one forward (Ho and Salimans 2022, arXiv:2207.12598).
+
+    w is `scale` where `weights`, one per step, is not 0, and elsewhere 1: the conditional network alone, which w = 1 is
+    everywhere; w = 0 ignores the condition. `condition` and `null` are (B, ...), as the network takes them.
+    """
+
+    def guided(x_t: Tensor, i: int) -> Prediction:
+        t = schedule.timesteps[i]
+        if weights[i] == 0 or scale in (0, 1):
+            return Prediction(x_t, eps(x_t, t, null if scale == 0 and weights[i] else condition))
+        without, told = eps(torch.cat([x_t, x_t]), t, torch.cat([null, condition])).chunk(2)
+        return Prediction(x_t, without + scale * (told - without))
+
+    return guided
+
+
+def classifier_guide(
+    predict: Predict, log_probability: Callable[[Tensor, int], Tensor], schedule: Schedule, *,
+    scale: float, weights: list[float],
+) -> Predict:  # fmt: skip
+    """eps' = eps - s w(t) sigma_t grad log p(y | x_t) (Dhariwal and Nichol 2021, arXiv:2105.05233, algorithm 2).
+
+    `log_probability` takes x_t (B, C, H, W) and a timestep and gives (B,).
+    """
+
+    def guided(x_t: Tensor, i: int) -> Prediction:
+        prediction = predict(x_t, i)
+        if weights[i] == 0:
+            return prediction
+        with torch.enable_grad():
+            x = x_t.detach().requires_grad_()
+            log_p = log_probability(x, schedule.timesteps[i])
+            (gradient,) = torch.autograd.grad(log_p.sum(), x)
+        eps = prediction.eps - scale * weights[i] * schedule.sigma[i] * gradient
+        return prediction._replace(eps=eps, losses=prediction.losses | {"classifier": -log_p.detach()})
 
     return guided

@@ -1,23 +1,28 @@
 """The noise schedule and its solver: one small adapter over diffusers' schedulers."""
 
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler}
+SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler, "ddpm": DDPMScheduler}
 
 
 class Schedule:
     """x_t = alpha_t x0 + sigma_t eps with alpha_t**2 = alpha_bar_t and alpha_t**2 + sigma_t**2 = 1, over `steps` steps.
 
-    `config` is the configuration of any diffusers scheduler; `solver` is "ddim" (Song et al. 2021, arXiv:2010.02502) or
-    "dpm++" (second-order multistep DPM-Solver++, Lu et al. 2022, arXiv:2211.01095). Step i goes from `timesteps[i]` to
-    `timesteps[i + 1]`, and the last one to x0. A schedule serves one run, since multistep solvers remember.
+    `config` is the configuration of any diffusers scheduler; `solver` is "ddim" (Song et al. 2021, arXiv:2010.02502),
+    "dpm++" (second-order multistep DPM-Solver++, Lu et al. 2022, arXiv:2211.01095) or "ddpm" (Ho et al. 2020,
+    arXiv:2006.11239), which alone draws noise at each step, picture k from `generators[k]`. Step i goes from
+    `timesteps[i]` to `timesteps[i + 1]`, and the last one to x0. A schedule serves one run: solvers remember.
     """
 
-    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40):
+    def __init__(
+        self, config: dict, solver: str = "ddim", steps: int = 40, generators: list[torch.Generator] | None = None
+    ):
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
         self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
+        self.noise = {"generator": generators} if solver == "ddpm" else {}
         self.timesteps: list[int] = self.solver.timesteps.tolist()
         self.alphas_cumprod: Tensor = self.solver.alphas_cumprod
         alpha_bar = self.alphas_cumprod[self.timesteps]  # float32, to the bit what the solver uses
@@ -33,7 +38,7 @@ class Schedule:
         """x at the next timestep; called once for each i in order."""
         if self.clips and "clip_sample" not in self.solver.config:  # DPM-Solver++ has no clipping of its own
             eps = (x_t - self.alpha[i] * self.x0(x_t, eps, i).clamp(-1, 1)) / self.sigma[i]
-        return self.solver.step(eps, self.timesteps[i], x_t).prev_sample
+        return self.solver.step(eps, self.timesteps[i], x_t, **self.noise).prev_sample
 
 
 # The strength over the steps, each in [0, 1]: schedule to one weight per step.

@@ -2,7 +2,7 @@
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
@@ -10,13 +10,15 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe
+from guidance.checks import whole
+from guidance.recipes import ColorRecipe, DigitRecipe, Recipe
 from guidance.ui import run
 
-D = ColorRecipe()
+D, N = ColorRecipe(), DigitRecipe()
+MAX_PICTURES = 200  # in one call
 
 
-def color(compute: Callable[[ColorRecipe], Iterator]) -> None:
+def color(compute: run.Compute) -> None:
     """Add the endpoint /color over a function that turns a recipe into frames."""
 
     def color(
@@ -29,22 +31,49 @@ def color(compute: Callable[[ColorRecipe], Iterator]) -> None:
         Every parameter is a field of the recipe. A scale of 0 leaves the model alone;
         no scale, loss or weight takes the rule's default.
         """
-        try:
-            recipe = ColorRecipe(
-                color=color, model=model, loss=loss, scale=scale, method=method, rule=rule, weight=weight, start=start,
-                stop=stop, solver=solver, steps=steps, seed=seed, count=count,
-            )  # fmt: skip
-            frame = deque(compute(recipe), maxlen=1).pop()
-        except Exception as error:
-            raise gr.Error(run.sentence(error), print_exception=False) from None
-        return [png(image, recipe.picture(k)) for k, image in enumerate(frame.images())]
+        return paint(lambda: ColorRecipe(
+            color=color, model=model, loss=loss, scale=scale, method=method, rule=rule, weight=weight, start=start,
+            stop=stop, solver=solver, steps=steps, seed=seed, count=count,
+        ), compute)  # fmt: skip
 
     gr.api(color, api_name="color", **run.SLOTS)
 
 
-def png(image: Image.Image, recipe: ColorRecipe) -> dict:
+def digits(compute: run.Compute) -> None:
+    """Add the endpoint /digits over a function that turns a recipe into frames."""
+
+    def digits(
+        digits: str = N.digits, guidance: str = N.guidance, scale: float | None = None,
+        conditioning: str = N.conditioning, start: float = N.start, stop: float = N.stop, solver: str = N.solver,
+        steps: int = N.steps, seed: int = N.seed, count: int = N.count,
+    ) -> list[gr.FileData]:  # fmt: skip
+        """Draw the digits asked for, `count` times in the order given; gives 28 px PNG files with their recipes inside.
+
+        Every parameter is a field of the recipe. With classifier-free guidance a scale of 0 ignores the digit and 1 is
+        the network alone; no scale takes the default.
+        """
+        return paint(lambda: DigitRecipe(
+            digits=digits, guidance=guidance, scale=scale, conditioning=conditioning, start=start, stop=stop,
+            solver=solver, steps=steps, seed=seed, count=count,
+        ), compute)  # fmt: skip
+
+    gr.api(digits, api_name="digits", **run.SLOTS)
+
+
+def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> list[dict]:
+    """The files of a recipe, or a sentence."""
+    try:
+        made = recipe()
+        whole("Count", len(made.seeds), 1, MAX_PICTURES)
+        frame = deque(compute(made), maxlen=1).pop()
+    except Exception as error:
+        raise gr.Error(run.sentence(error), print_exception=False) from None
+    return [png(image, made.picture(k)) for k, image in enumerate(frame.images())]
+
+
+def png(image: Image.Image, recipe: Recipe) -> dict:
     """A file in Gradio's cache, as its clients know files."""
-    buffer, name = io.BytesIO(), f"guidance-{recipe.color[1:]}-{recipe.seed}.png"
+    buffer, name = io.BytesIO(), f"{recipe.slug}.png"
     image.save(buffer, "PNG", pnginfo=recipes.png_info(recipe))
     path = save_bytes_to_cache(buffer.getvalue(), name, get_upload_folder())
     return gr.FileData(path=path, orig_name=name, mime_type="image/png").model_dump()

@@ -1,14 +1,14 @@
 """The Colour tab: pictures steered toward a colour."""
 
 from collections.abc import Callable, Iterator
-from html import escape
 
 import gradio as gr
 from PIL import Image
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe
+from guidance.recipes import ColorRecipe, Recipe
 from guidance.ui import controls, measure, pictures, run, stage, welcome
+from guidance.ui.run import Variants
 
 NAME = "color"  # the prefix of this tab's element ids
 LOSSES = {"tone": "Overall tone", "pixel": "Every pixel", "pixel-l1": "Every pixel, L1 (the course)"}
@@ -46,19 +46,9 @@ def legend(recipe: ColorRecipe) -> str:
     )
 
 
-def filename(recipe: ColorRecipe) -> str:
-    """What a picture is called when it is downloaded."""
-    return f"guidance-{recipe.color[1:] if recipe.scale else 'unguided'}-{recipe.seed}.png"
-
-
-def examples_html() -> str:
-    """A row of colours to click."""
-    buttons = "".join(
-        f'<button type="button" data-example="{index}"><i style="background:{values["color"]}"></i>'
-        f"{escape(name)}</button>"
-        for index, (name, values) in enumerate(EXAMPLES.items())
-    )
-    return f'<div class="g-examples" role="group" aria-label="Examples">{buttons}</div>'
+def render(recipe: ColorRecipe, variants: Variants, images: dict[Recipe, list[Image.Image]], final: bool) -> str:
+    """The unguided and guided pictures of each seed, side by side."""
+    return pictures.pairs(legend(recipe), lambda image: caption(recipe, image), variants, images, final)
 
 
 def example(event: gr.EventData) -> list:
@@ -71,19 +61,19 @@ def example(event: gr.EventData) -> list:
 
 def tab(compute: Callable[[ColorRecipe], Iterator]) -> None:
     """Lay out the tab and connect it to a function that turns a recipe into frames."""
-    defaults = ColorRecipe()
+    defaults, dots = ColorRecipe(), {name: values["color"] for name, values in EXAMPLES.items()}
     fields: dict[str, gr.components.Component] = {}
     with gr.Row(elem_classes="g-layout"):
         with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
             fields["color"] = gr.ColorPicker(
                 defaults.color, label="Colour", elem_id="color-target", info="What the pictures are drawn toward."
             )
-            picks = gr.HTML(examples_html(), js_on_load=stage.PICK, elem_id="color-examples")
+            picks = gr.HTML(stage.examples_html(dots), js_on_load=stage.PICK, elem_id="color-examples")
             fields["scale"] = gr.Slider(
                 **controls.scale_slider(defaults.rule), label="Strength", elem_id="color-scale", buttons=[],
                 info="0 leaves the model alone; too much flattens the picture.",
             )  # fmt: skip
-            fields |= controls.batch()
+            fields |= controls.batch(defaults)
             paint, stop = stage.buttons(NAME)
             with gr.Accordion("Advanced", open=False, elem_id="color-advanced"):
                 fields["loss"] = gr.Radio(
@@ -91,12 +81,13 @@ def tab(compute: Callable[[ColorRecipe], Iterator]) -> None:
                     info="Overall tone leaves light and shade free; Every pixel pulls each one to the colour.",
                 )  # fmt: skip
                 fields |= controls.steering(defaults, fields["scale"], fields["loss"])
-                fields |= controls.sampler(defaults)
-        here = stage.results(NAME, paint, stop, welcome.placeholder(defaults.color), defaults)
+                fields |= controls.sampler(defaults) | controls.model(defaults)
+        here = stage.results(NAME, paint, stop, welcome.COLOR, welcome.placeholder(defaults.color), defaults)
 
-    def parse(*values: object) -> ColorRecipe:
-        return ColorRecipe(**controls.check(dict(zip(fields, values, strict=True))))
+    def parse(*values: object) -> tuple[ColorRecipe, Variants]:
+        recipe = ColorRecipe(**controls.check(dict(zip(fields, values, strict=True))))
+        return recipe, {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
 
     fields["color"].change(None, fields["color"], js=TINT, api_visibility="private")
     stage.examples(here, picks, example, [fields[name] for name in GUIDED])
-    stage.wire(here, run.runner(compute, run.Tab(parse, legend, caption, filename)), fields)
+    stage.wire(here, run.runner(compute, run.Tab(parse, render)), fields)

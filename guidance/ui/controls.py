@@ -4,10 +4,10 @@ import gradio as gr
 from gradio.components import Component
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe
+from guidance.recipes import ColorRecipe, Recipe
 
 COUNT, MAX_COUNT, MAX_STEPS = 4, 16, 250  # the page's own limits; the API and the command line go on to the recipe's
-SOLVERS = {"ddim": "DDIM", "dpm++": "DPM-Solver++"}
+SOLVERS = {"ddim": "DDIM", "dpm++": "DPM-Solver++", "ddpm": "DDPM"}
 METHODS = {"shortcut": "Shortcut", "full": "Full"}
 RULES = {"normalized": "Normalised", "course": "The course's"}
 WEIGHTS = {"constant": "Constant", "early": "Early", "late": "Late", "counter": "The course's counter"}
@@ -28,17 +28,22 @@ def scale_slider(rule: str, scale: float | None = None) -> dict:
     return {"minimum": 0, "maximum": end, "step": step, "value": value}
 
 
-def batch() -> dict[str, Component]:
+def batch(defaults: Recipe) -> dict[str, Component]:
     """How many pictures and from which seed."""
     count = gr.Slider(1, MAX_COUNT, COUNT, step=1, label="Pictures", buttons=[], info="Each from its own noise.")
+    return {"count": count, "seed": seed(defaults)}
+
+
+def seed(defaults: Recipe) -> gr.Number:
+    """The seed, with a die to roll."""
     with gr.Row(elem_classes="g-seed"):
         seed = gr.Number(
-            ColorRecipe.seed, precision=0, minimum=0, maximum=recipes.MAX_SEED, label="Seed", scale=1,
+            defaults.seed, precision=0, minimum=0, maximum=recipes.MAX_SEED, label="Seed", scale=1,
             info="The same number, the same pictures; each picture adds one.",
         )  # fmt: skip
         dice = gr.Button("Random seed", elem_classes="g-dice", scale=0, min_width=40)
     dice.click(None, None, seed, js=DICE, api_visibility="private")
-    return {"count": count, "seed": seed}
+    return seed
 
 
 def by_rule(rule: str) -> tuple:
@@ -61,30 +66,38 @@ def steering(defaults: ColorRecipe, scale: gr.Slider, loss: gr.Radio) -> dict[st
         labelled(WEIGHTS, recipes.WEIGHTS), value=defaults.weight, label="Weight over the steps",
         info="Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it.",
     )  # fmt: skip
+    # input, not change: an example that sets the rule sets the others as well.
+    rule.input(
+        by_rule, rule, [scale, loss, weight], queue=False, show_progress="hidden", api_visibility="private"
+    )
+    return {"method": method, "rule": rule, "weight": weight} | interval(defaults)
+
+
+def interval(defaults: Recipe) -> dict[str, Component]:
+    """Which steps are guided."""
     start = gr.Slider(
         0, 1, defaults.start, step=0.01, label="Start", buttons=[], info="Begin after this share of the steps."
     )
     stop = gr.Slider(
         0, 1, defaults.stop, step=0.01, label="Stop", buttons=[], info="End after this share of the steps."
     )
-    # input, not change: an example that sets the rule sets the others as well.
-    rule.input(
-        by_rule, rule, [scale, loss, weight], queue=False, show_progress="hidden", api_visibility="private"
-    )
-    return {"method": method, "rule": rule, "weight": weight, "start": start, "stop": stop}
+    return {"start": start, "stop": stop}
 
 
-def sampler(defaults: ColorRecipe) -> dict[str, Component]:
-    """The model and how it is sampled."""
-    steps = gr.Slider(1, MAX_STEPS, defaults.steps, step=1, label="Steps", buttons=[], info="More: slower, finer.")
+def sampler(defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Component]:
+    """How the model is sampled, in `most` steps at most."""
+    steps = gr.Slider(1, most, defaults.steps, step=1, label="Steps", buttons=[], info="More: slower, finer.")
     solver = gr.Radio(
         labelled(SOLVERS, recipes.SOLVERS), value=defaults.solver, label="Solver",
-        info="DDIM is plain; DPM-Solver++ needs fewer steps.",
+        info="DDIM is plain; DPM-Solver++ needs fewer steps; DDPM adds noise at each and needs many.",
     )  # fmt: skip
-    model = gr.Dropdown(
-        labelled(MODELS, recipes.MODELS), value=defaults.model, label="Model", info="The network that paints."
-    )
-    return {"steps": steps, "solver": solver, "model": model}
+    return {"steps": steps, "solver": solver}
+
+
+def model(defaults: ColorRecipe) -> dict[str, Component]:
+    """Which model paints."""
+    choices = labelled(MODELS, recipes.MODELS)
+    return {"model": gr.Dropdown(choices, value=defaults.model, label="Model", info="The network that paints.")}
 
 
 def check(values: dict) -> dict:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
 
 import guidance
-from guidance.recipes import ColorRecipe
-from guidance.ui import api, color, theme
+from guidance import settings
+from guidance.recipes import ColorRecipe, Recipe
+from guidance.ui import api, color, digits, theme
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
@@ -25,19 +27,28 @@ HEADER = """
 """
 
 
-def compute(recipe: ColorRecipe) -> Iterator:
+def compute(recipe: Recipe) -> Iterator:
     """The real thing: a recipe's frames. torch is imported on the first call."""
-    yield from guidance.generate(recipe)
+    yield from guidance.generate(recipe, deadline=settings.DEADLINE)
 
 
-def build(compute: Callable[[ColorRecipe], Iterator] = compute) -> gr.Blocks:
-    """The page over a function that turns a recipe into frames; tests pass their own."""
+def read(images: list[Image.Image]) -> list[tuple[int, float]]:
+    """The real thing: what an independent network reads in pictures of digits."""
+    return guidance.read_digits(images)
+
+
+def build(compute: Callable[[Recipe], Iterator] = compute, read: digits.Read = read) -> gr.Blocks:
+    """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
     # The API leaves files behind; an hour is enough to fetch them.
     with gr.Blocks(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
         gr.HTML(HEADER, js_on_load=None)
-        with gr.Tabs(), gr.Tab("Colour"):
-            color.tab(compute)
+        with gr.Tabs():
+            with gr.Tab("Colour", id="color"):
+                color.tab(compute)
+            with gr.Tab("Digits", id="digits"):
+                digits.tab(compute, read)
         api.color(compute)
+        api.digits(compute)
     # With api_open, a direct POST would skip the queue.
     return demo.queue(api_open=False, max_size=QUEUE)
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
@@ -19,8 +20,7 @@ class Shot:
     label: str
     image: Image.Image
     caption: str = ""  # HTML
-    recipe: recipes.ColorRecipe | None = None  # None: a preview, not for keeping
-    filename: str = ""
+    recipe: recipes.Recipe | None = None  # None: a preview, not for keeping
 
 
 def data_url(shot: Shot) -> str:
@@ -41,7 +41,7 @@ def shot_html(shot: Shot, seed: int) -> str:
     link = ""
     if shot.recipe:
         link = (
-            f'<a class="g-save" href="{url}" download="{escape(shot.filename)}" '
+            f'<a class="g-save" href="{url}" download="{escape(shot.recipe.slug)}.png" '
             f'aria-label="Download the {label.lower()} picture of seed {seed}" '
             f'title="PNG with its recipe inside">PNG</a>'
         )
@@ -72,6 +72,21 @@ def gallery(legend: str, pairs: list[tuple[int, list[Shot]]], final: bool) -> st
         f'<div class="g-legend">{legend}</div><div class="g-gallery" data-state="{state}" style="--columns:{columns}">'
         f"{''.join(pair_html(shots, seed, final) for seed, shots in pairs)}</div>"
     )
+
+
+def pairs(
+    legend: str, caption: Callable[[Image.Image], str], variants: dict[str, recipes.Recipe],
+    images: dict[recipes.Recipe, list[Image.Image]], final: bool,
+) -> str:  # fmt: skip
+    """The variants of each seed side by side, under a legend (HTML); `caption` gives what is said under a picture."""
+    rows = []
+    for k, seed in enumerate(next(iter(variants.values())).seeds):
+        shots = [
+            Shot(label, images[recipe][k], caption(images[recipe][k]), recipe.picture(k) if final else None)
+            for label, recipe in variants.items()
+        ]
+        rows.append((seed, shots))
+    return gallery(legend, rows, final)
 
 
 def swatch(color: str, name: str) -> str:

@@ -13,16 +13,16 @@ import gradio as gr
 from PIL import Image
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe, RecipeError
+from guidance.checks import RecipeError
+from guidance.recipes import Recipe
 from guidance.ui import pictures
-from guidance.ui.pictures import Shot
 
 log = logging.getLogger(__name__)
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
 SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # on every event that runs: the group takes its lowest limit
 
-Compute = Callable[[ColorRecipe], Iterator]
+Compute = Callable[[Recipe], Iterator]
 
 
 def sentence(error: Exception) -> str:
@@ -37,31 +37,24 @@ def sentence(error: Exception) -> str:
     return WENT_WRONG
 
 
-class Unguided:
-    """The last unguided pictures: they depend on these fields alone, so a moved slider needs no second run."""
-
-    FIELDS = ("model", "solver", "steps", "seed")
+class Finished:
+    """The last pictures that something was compared with: a moved slider needs no second run of them."""
 
     def __init__(self, size: int = 256):
-        self.size, self.images, self.lock = size, OrderedDict[tuple, Image.Image](), threading.Lock()
+        self.size, self.images, self.lock = size, OrderedDict[Recipe, Image.Image](), threading.Lock()
 
-    def keys(self, recipe: ColorRecipe) -> list[tuple]:
-        """One key for each of the recipe's pictures."""
-        singles = [recipe.picture(k) for k in range(recipe.count)]
-        return [tuple(getattr(single, name) for name in self.FIELDS) for single in singles]
-
-    def get(self, recipe: ColorRecipe) -> list[Image.Image] | None:
-        """The recipe's unguided pictures if all are here."""
+    def get(self, recipe: Recipe) -> list[Image.Image] | None:
+        """The recipe's pictures if all are here."""
         with self.lock:
-            found = [self.images.get(key) for key in self.keys(recipe)]
+            found = [self.images.get(recipe.picture(k)) for k in range(len(recipe.seeds))]
             return None if None in found else found
 
-    def put(self, recipe: ColorRecipe, images: list[Image.Image]) -> None:
+    def put(self, recipe: Recipe, images: list[Image.Image]) -> None:
         """Keep pictures, and let the oldest go."""
         with self.lock:
-            for key, image in zip(self.keys(recipe), images, strict=True):
-                self.images[key] = image
-                self.images.move_to_end(key)
+            for k, image in enumerate(images):
+                self.images[recipe.picture(k)] = image
+                self.images.move_to_end(recipe.picture(k))
             while len(self.images) > self.size:
                 self.images.popitem(last=False)
 
@@ -75,69 +68,58 @@ class Progress:
     steps: int = 0
 
 
+Variants = dict[str, Recipe]  # what stands beside one another, by its label
+
+
 @dataclass(frozen=True)
 class Tab:
-    """What a tab brings to a run: how its controls become a recipe and what is said under a picture."""
+    """What a tab brings to a run: how its controls become a recipe, what to compare it with, and how both are shown."""
 
-    parse: Callable[..., ColorRecipe]
-    legend: Callable[[ColorRecipe], str]  # HTML
-    caption: Callable[[ColorRecipe, Image.Image], str]  # HTML
-    filename: Callable[[ColorRecipe], str]
+    parse: Callable[..., tuple[Recipe, Variants]]  # control values to the recipe and what is shown, itself among them
+    render: Callable[[Recipe, Variants, dict[Recipe, list[Image.Image]], bool], str]  # the last: finished; gives HTML
 
 
-def pairs(tab: Tab, recipe: ColorRecipe, before: list[Image.Image], after: list[Image.Image], final: bool) -> str:
-    """The unguided and guided pictures of a run as HTML."""
-    rows = []
-    for k, images in enumerate(zip(before, after, strict=True)):
-        single = recipe.picture(k)
-        shots = [
-            Shot(label, image, tab.caption(single, image), made_by if final else None, tab.filename(made_by))
-            for label, image, made_by in zip(("Unguided", "Guided"), images, (single.unguided(), single), strict=True)
-        ]
-        rows.append((single.seed, shots))
-    return pictures.gallery(tab.legend(recipe), rows, final)
-
-
-def pretty(recipe: ColorRecipe) -> str:
+def pretty(recipe: Recipe) -> str:
     """The recipe as JSON to read."""
     return json.dumps(json.loads(recipes.to_json(recipe)), indent=2)
 
 
 def runner(compute: Compute, tab: Tab) -> Callable[..., Iterator[tuple]]:
     """The handler of a run: (progress, *control values) to (pictures, status, recipe as JSON), again and again."""
-    cache = Unguided()
+    cache = Finished()
 
-    def paint(recipe: ColorRecipe, progress: Progress) -> Iterator[tuple]:
-        before = cache.get(recipe)
+    def paint(recipe: Recipe, variants: Variants, progress: Progress) -> Iterator[tuple]:
+        images = {other: found for other in variants.values() if other != recipe and (found := cache.get(other))}
         with ExitStack() as stack:
-            guided = stack.enter_context(closing(compute(recipe)))
-            # Both go on a step at a time, so that one sees the same noise become two pictures.
-            unguided = None
-            if before is None and recipe.scale > 0:
-                unguided = stack.enter_context(closing(compute(recipe.unguided())))
+            runs = {other: stack.enter_context(closing(compute(other))) for other in [recipe, *variants.values()]
+                    if other not in images}  # fmt: skip
             started = shown = time.monotonic()
-            for frame in guided:
-                plain = next(unguided) if unguided else frame
+            # All go on a step at a time, so that one sees the same noise become different pictures.
+            for frame in runs[recipe]:
+                frames = {other: frame if other == recipe else next(run) for other, run in runs.items()}
                 now, progress.step, progress.steps = time.monotonic(), frame.step, frame.steps
                 if frame.step == 1:  # a first step may have loaded the model, so time is told from its end
                     started = now
-                if frame.step < frame.steps and (frame.step == 1 or now - shown >= PREVIEW):
+                last = frame.step == frame.steps
+                if last or frame.step == 1 or now - shown >= PREVIEW:
                     shown = now
-                    html = pairs(tab, recipe, before or plain.images(), frame.images(), final=False)
+                    images |= {other: frame.images() for other, frame in frames.items()}
+                if shown == now and not last:
+                    html = tab.render(recipe, variants, images, False)
                     yield html, running(progress, now - started), gr.skip()
-        before = before or plain.images()
-        cache.put(recipe, before)
-        html = pairs(tab, recipe, before, frame.images(), final=True)
-        number = "1 picture" if recipe.count == 1 else f"{recipe.count} pictures"
+        for other in runs.keys() - {recipe}:
+            cache.put(other, images[other])
+        html = tab.render(recipe, variants, images, True)
+        number = "1 picture" if len(recipe.seeds) == 1 else f"{len(recipe.seeds)} pictures"
         done = f"Done: {number} in {frame.steps} steps, {time.monotonic() - started:.1f} s."
         yield html, pictures.status("done", done), pretty(recipe)
 
     def handler(progress: Progress, *values: object) -> Iterator[tuple]:
         progress.state, progress.step, progress.steps = "running", 0, 0
         try:
-            recipe = tab.parse(*values)
+            recipe, variants = tab.parse(*values)
             yield gr.skip(), pictures.status("running", "Getting the model ready"), gr.skip()
-            yield from paint(recipe, progress)
+            yield from paint(recipe, variants, progress)
             progress.state = "done"
         except GeneratorExit:  # Stop, or the page was closed; compute's iterators are closed by now
             progress.state = "stopped"

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import escape
 
 import gradio as gr
 from gradio.components import Component
 
-from guidance.recipes import ColorRecipe
-from guidance.ui import pictures, run, welcome
+from guidance.recipes import Recipe
+from guidance.ui import pictures, run
 from guidance.ui.run import Progress
+from guidance.ui.welcome import Welcome
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
 QUICK = {"queue": False} | PRIVATE  # for events that compute nothing
@@ -48,14 +50,16 @@ def buttons(name: str) -> tuple[gr.Button, gr.Button]:
     return paint, stop
 
 
-def results(name: str, paint: gr.Button, stop: gr.Button, placeholder: str, defaults: ColorRecipe) -> Stage:
+def results(
+    name: str, paint: gr.Button, stop: gr.Button, welcome: Welcome, placeholder: str, defaults: Recipe
+) -> Stage:
     """The column of results: the status line, the pictures, the recipe, and how it works."""
     with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
-        status = gr.HTML(pictures.status("idle", welcome.INVITATION), elem_id=f"{name}-status", js_on_load=None)
+        status = gr.HTML(pictures.status("idle", welcome.invitation), elem_id=f"{name}-status", js_on_load=None)
         view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE)
         with gr.Accordion("Recipe", open=False, elem_id=f"{name}-recipe"):
             recipe = gr.Code(run.pretty(defaults), language="json", show_label=False, interactive=False)
-        gr.HTML(welcome.HOW_IT_WORKS, js_on_load=None)
+        gr.HTML(welcome.how_it_works, js_on_load=None)
     return Stage(name, paint, stop, status, view, recipe)
 
 
@@ -100,3 +104,12 @@ def wire(stage: Stage, handler: Callable[..., Iterator[tuple]], fields: dict[str
 def examples(stage: Stage, picks: gr.HTML, example: Callable[[gr.EventData], list], outputs: list[Component]) -> None:
     """Connect a row of examples: a click sets the controls and paints."""
     picks.select(example, None, outputs, **QUICK).then(None, js=PRESS % stage.name, api_visibility="private")
+
+
+def examples_html(examples: dict[str, str]) -> str:
+    """A row of examples to click, each a name and a colour or none."""
+    buttons = ""
+    for index, (name, color) in enumerate(examples.items()):
+        dot = f'<i style="background:{color}"></i>' if color else ""
+        buttons += f'<button type="button" data-example="{index}">{dot}{escape(name)}</button>'
+    return f'<div class="g-examples" role="group" aria-label="Examples">{buttons}</div>'

@@ -1,0 +1,122 @@
+"""The Digits tab: the digits that were asked for, each with what an independent network reads in it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html import escape
+
+import gradio as gr
+from PIL import Image
+
+from guidance import recipes
+from guidance.checks import whole
+from guidance.recipes import DigitRecipe, Recipe
+from guidance.ui import boards, controls, run, stage, welcome
+from guidance.ui.run import Variants
+
+NAME = "digits"  # the prefix of this tab's element ids
+MAX_PICTURES, MAX_ROWS = 100, 10
+GUIDANCES = {
+    "classifier-free": "Classifier-free", "classifier": "Classifier", "blind-classifier": "Classifier, noise-blind",
+    "none": "None",
+}  # fmt: skip
+CONDITIONINGS = {"embedding": "With the timestep", "channels": "Input channels", "attention": "Cross-attention"}
+COMPARISONS = {
+    "nothing": "Nothing", "strength": "Strengths", "conditioning": "Ways of telling", "guidance": "Kinds of guidance"
+}  # fmt: skip
+MEANINGS = {  # of the strength
+    "classifier-free": "0: any digit; 1: the network alone; more: surer digits, less variety.",
+    "classifier": "0: any digit; more: the classifier pulls harder.",
+    "blind-classifier": "0: any digit; more: the classifier pulls harder, but where?",
+    "none": "Without guidance there is nothing to set.",
+}
+STRENGTHS = (0.0, 1.0, 3.0, 10.0)  # what the chosen strength is compared with
+EXAMPLES = {
+    "10 \N{MULTIPLICATION SIGN} 8 grid": {"digits": "0123456789", "count": 8},
+    "2026": {"digits": "2026", "count": 1},
+    "Eights": {"digits": "88888888", "count": 4},
+    "\N{GREEK SMALL LETTER PI}": {"digits": "31415926535897932384", "count": 1},
+}
+Read = Callable[[list[Image.Image]], list[tuple[int, float]]]  # pictures to (digit, confidence) each
+
+
+def compared(recipe: DigitRecipe, comparison: str) -> Variants:
+    """What is shown: the recipe, or the recipe among others that differ in one field."""
+    if comparison == "conditioning":
+        return {CONDITIONINGS[name]: replace(recipe, conditioning=name) for name in recipes.CONDITIONINGS}
+    if comparison == "guidance":
+        others = {name: replace(recipe, guidance=name, scale=None) for name in recipes.GUIDANCES}
+        return {GUIDANCES[name]: other for name, other in (others | {recipe.guidance: recipe}).items()}
+    if comparison == "strength" and recipe.guidance != "none":
+        scales = sorted({*STRENGTHS, recipe.scale})
+        return {f"Strength {scale:g}": replace(recipe, scale=scale) for scale in scales}
+    return {"": recipe}
+
+
+def render(read: Read, variants: Variants, images: dict[Recipe, list[Image.Image]], final: bool) -> str:
+    """A board of digits for each variant, with the readings once they are finished."""
+    boards_html = []
+    for label, recipe in variants.items():
+        readings = read(images[recipe]) if final else []
+        boards_html.append(boards.board(label, recipe, images[recipe], readings))
+    legend = "Under each digit: what an independent network reads in it, and how sure it is." if final else ""
+    return boards.stack(escape(legend), boards_html, final)
+
+
+def example(event: gr.EventData) -> list:
+    """An example's values for the controls."""
+    return list(list(EXAMPLES.values())[event.index].values())
+
+
+def by_guidance(guidance: str) -> gr.Slider:
+    """The strength and what it means, under a kind of guidance."""
+    guidance = guidance if guidance in GUIDANCES else DigitRecipe.guidance
+    scale, usable = recipes.DIGIT_SCALES[guidance], guidance != "none"
+    return gr.Slider(value=scale, info=MEANINGS[guidance], interactive=usable)
+
+
+def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
+    """Lay out the tab over a function that turns a recipe into frames and one that reads digits."""
+    defaults = DigitRecipe()
+    fields: dict[str, gr.components.Component] = {}
+    with gr.Row(elem_classes="g-layout"):
+        with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
+            fields["digits"] = gr.Textbox(
+                defaults.digits, label="Digits", info="One, several, or a number such as 2026.", max_lines=1,
+                elem_id="digits-text",
+            )  # fmt: skip
+            picks = gr.HTML(stage.examples_html(dict.fromkeys(EXAMPLES, "")), js_on_load=stage.PICK)
+            fields["scale"] = gr.Slider(
+                0, 20, defaults.scale, step=0.1, label="Strength", buttons=[], info=MEANINGS[defaults.guidance]
+            )
+            fields["count"] = gr.Slider(
+                1, MAX_ROWS, 4, step=1, label="Rounds", buttons=[], info="How often the digits are drawn, each anew."
+            )
+            fields["seed"] = controls.seed(defaults)
+            paint, stop = stage.buttons(NAME)
+            comparison = gr.Radio(
+                controls.labelled(COMPARISONS, tuple(COMPARISONS)), value="nothing", label="Compare",
+                elem_id="digits-compare", info="The same noise, drawn several ways, one above another.",
+            )  # fmt: skip
+            with gr.Accordion("Advanced", open=False, elem_id="digits-advanced"):
+                fields["guidance"] = gr.Radio(
+                    controls.labelled(GUIDANCES, recipes.GUIDANCES), value=defaults.guidance, label="Guidance",
+                    info="Classifier-free: what the network thinks with the digit against without. Classifier: the "
+                    "gradient of one that reads noisy digits, or of one that never saw noise.",
+                )  # fmt: skip
+                fields["conditioning"] = gr.Radio(
+                    controls.labelled(CONDITIONINGS, recipes.CONDITIONINGS), value=defaults.conditioning,
+                    label="How the network is told", info="Three networks of like size; each learned it its own way.",
+                )  # fmt: skip
+                fields |= controls.interval(defaults) | controls.sampler(defaults, most=1000)
+        here = stage.results(NAME, paint, stop, welcome.DIGITS, welcome.DIGIT_TILES, defaults)
+
+    def parse(comparison: str, *values: object) -> tuple[DigitRecipe, Variants]:
+        recipe = DigitRecipe(**dict(zip(fields, values, strict=True)))
+        whole("Rounds", recipe.count, 1, MAX_ROWS)
+        whole("Digits times rounds", len(recipe.seeds), 1, MAX_PICTURES)
+        return recipe, compared(recipe, comparison)
+
+    fields["guidance"].input(by_guidance, fields["guidance"], fields["scale"], **stage.QUICK)
+    stage.examples(here, picks, example, [fields["digits"], fields["count"]])
+    handler = run.runner(compute, run.Tab(parse, lambda recipe, *shown: render(read, *shown)))
+    stage.wire(here, handler, {"compare": comparison} | fields)
