@@ -5,9 +5,9 @@
 """
 
 from guidance.checks import RecipeError
-from guidance.recipes import ColorRecipe, DigitRecipe, read_png, save_png
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, read_png, save_png
 
-__all__ = ["ColorRecipe", "DigitRecipe", "RecipeError", "generate", "images", "read_digits", "read_png", "save_png"]
+__all__ = ["ClipRecipe", "ColorRecipe", "DigitRecipe", "RecipeError", "generate", "images", "read_digits", "read_png", "save_png"]
 
 
 def __getattr__(name: str):

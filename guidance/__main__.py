@@ -1,4 +1,4 @@
-"""The command line: python -m guidance color | digits | again | train | evaluate | bench."""
+"""The command line: python -m guidance color | clip | digits | again | train | evaluate | bench."""
 
 import argparse
 import dataclasses
@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe, DigitRecipe, Recipe, RecipeError
+from guidance.checks import pack
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, RecipeError
 
 HELP = {
     "model": "which model", "loss": " | ".join(recipes.COLOR_LOSSES), "scale": "strength of the guidance",
@@ -14,11 +15,13 @@ HELP = {
     "weight": f"w(t): {' | '.join(recipes.WEIGHTS)}", "start": "share of the steps before guidance begins",
     "stop": "share of the steps after which it ends", "solver": " | ".join(recipes.SOLVERS), "steps": "how many",
     "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
+    "image": "a picture as a prompt", "clip": " | ".join(recipes.CLIPS), "preset": " | ".join(recipes.PRESETS),
+    "cuts": "random cuts that CLIP judges", "travel": "how often the middle steps are taken again",
     "guidance": " | ".join(recipes.GUIDANCES), "conditioning": " | ".join(recipes.CONDITIONINGS),
 }  # fmt: skip
 # What each training takes beside what they all have.
 TRAININGS = {
-    "landscapes": ("batch", "pictures"), "attributes": ("batch", "pictures"),
+    "landscapes": ("batch", "pictures"), "attributes": ("batch", "pictures"), "clip": ("batch", "pictures"),
     "digits": ("batch", "data", "conditioning"), "digit-classifier": ("batch", "data", "blind"),
     "digit-judge": ("batch", "data"),
 }  # fmt: skip
@@ -46,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     color = commands.add_parser("color", help="pictures steered toward a colour")
     color.add_argument("color", help='"#2080ff", a CSS name, or "rgb(32, 128, 255)"')
     recipe_options(color, ColorRecipe)
+    clip = commands.add_parser("clip", help="pictures steered toward a prompt")
+    clip.add_argument("prompt", help='"a snowy mountain at night", or parts with weights: "snow:1 | clouds:-0.5"')
+    recipe_options(clip, ClipRecipe)
     digits = commands.add_parser("digits", help="pictures of the digits asked for")
     digits.add_argument("digits", help="such as 2026 or 0123456789")
     recipe_options(digits, DigitRecipe)
@@ -95,7 +101,10 @@ def recipe_options(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
 def run_recipe(kind: type[Recipe], options: argparse.Namespace) -> None:
     """Make the pictures of a recipe."""
     names = {field.name for field in dataclasses.fields(kind)}
-    save(kind(**{name: value for name, value in vars(options).items() if name in names}), options.out)
+    values = {name: value for name, value in vars(options).items() if name in names}
+    if "image" in values:
+        values["image"] = pack(values["image"])
+    save(kind(**values), options.out)
 
 
 def save(recipe: Recipe, out: Path) -> None:
@@ -104,7 +113,13 @@ def save(recipe: Recipe, out: Path) -> None:
 
     from guidance import generate
 
-    *_, last = tqdm(generate(recipe), total=recipe.steps, unit="step", leave=False)
+    bar = tqdm(unit="step", leave=False)
+    for last in generate(recipe):
+        bar.total = last.steps
+        bar.update()
+    bar.close()
+    for note in last.notes:
+        print(f"guidance: {note}", file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
     for k, image in enumerate(last.images()):
         print(recipes.save_png(image, out / f"{k:03d}.png", recipe.picture(k)))
@@ -112,11 +127,11 @@ def save(recipe: Recipe, out: Path) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
-    from guidance.training import attributes, diffusion, digits
+    from guidance.training import attributes, clip, diffusion, digits
 
     run, settings = {
         "landscapes": (diffusion.run, diffusion.SETTINGS), "attributes": (attributes.run, attributes.SETTINGS),
-        "digits": (digits.run, digits.DENOISER), "digit-classifier": (digits.classifier, digits.CLASSIFIER),
+        "clip": (clip.run, clip.SETTINGS), "digits": (digits.run, digits.DENOISER), "digit-classifier": (digits.classifier, digits.CLASSIFIER),
         "digit-judge": (digits.judge, digits.JUDGE),
     }[options.network]  # fmt: skip
     given = vars(options)

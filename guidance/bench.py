@@ -88,7 +88,7 @@ def bench(steps: int = 20, rounds: int = 7) -> None:
     where = device()
     print(f"{where}, {precision(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     model = catalogue.get("landscapes")
-    x = model.noise(list(range(model.batch)))
+    x = model.noise([torch.Generator().manual_seed(seed) for seed in range(model.batch)])
     seconds = medians(
         {
             "the network alone": lambda: bare(model, x, steps),

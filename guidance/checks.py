@@ -1,10 +1,13 @@
 """Checks of values from outside: each gives the plain value, or a sentence for the user."""
 
+import base64
+import io
 import math
 import re
 import unicodedata
+from pathlib import Path
 
-from PIL import ImageColor
+from PIL import Image, ImageColor, ImageOps
 
 
 class RecipeError(ValueError):
@@ -64,3 +67,58 @@ def digits(value: object, most: int) -> str:
     if not 1 <= len(plain) <= most:
         raise RecipeError(f"Digits must be 1 to {most} of the digits 0 to 9, such as 2026.")
     return plain
+
+
+MAX_PROMPT, MAX_PARTS, MAX_WEIGHT = 1000, 16, 10.0
+SIDE = 256  # a picture used as a prompt is kept at this size; few CLIPs see more
+UNREADABLE = "The picture used as a prompt cannot be read: a PNG, JPEG or WebP of at most 50 megapixels is taken."
+
+
+def prompts(value: object) -> list[tuple[str, float]]:
+    """"a moon:0.5 | clouds:-0.5" as [("a moon", 0.5), ("clouds", -0.5)], without a weight 1; else RecipeError."""
+    if not isinstance(value, str) or len(value) > MAX_PROMPT:
+        raise RecipeError(f"Prompt must be a text of at most {MAX_PROMPT:,} characters.")
+    text = "".join(character if character.isprintable() else " " for character in value)
+    parts = []
+    for part in filter(str.strip, text.split("|")):
+        words, colon, number = part.rpartition(":")
+        message = f"A weight must be a number from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g} after a colon, as in a moon:0.5."
+        weight = real("", number.strip(), -MAX_WEIGHT, MAX_WEIGHT, message) if colon else 1.0
+        words = " ".join((words if colon else part).split())
+        if not words or ":" in words:
+            raise RecipeError(message)
+        parts.append((words, weight))
+    if len(parts) > MAX_PARTS:
+        raise RecipeError(f"Prompt must have at most {MAX_PARTS} parts.")
+    return parts
+
+
+def picture(value: object) -> str:
+    """A small picture as base64 of its WebP, or nothing; RecipeError if it is none."""
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or len(value) > 200_000:
+        raise RecipeError(UNREADABLE)
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(value, validate=True)), formats=["WEBP"]) as image:
+            image.load()
+            if max(image.size) > SIDE:
+                raise RecipeError(UNREADABLE)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise RecipeError(UNREADABLE) from None
+    return value
+
+
+def pack(path: Path) -> str:
+    """A picture file as `picture` takes it; RecipeError if it cannot be read."""
+    try:
+        with Image.open(path, formats=["PNG", "JPEG", "WEBP"]) as image:
+            if image.width * image.height > 50_000_000:
+                raise RecipeError(UNREADABLE)
+            small = ImageOps.exif_transpose(image).convert("RGB")
+            small.thumbnail((SIDE, SIDE))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise RecipeError(UNREADABLE) from None
+    buffer = io.BytesIO()
+    small.save(buffer, "WEBP", quality=90)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,5 +1,7 @@
 """From a recipe to pictures: the one place where model, losses and guides meet."""
 
+import base64
+import io
 import math
 import threading
 import time
@@ -12,15 +14,18 @@ from PIL import Image
 from torch import Tensor
 
 from guidance.losses.classifier import CLASSIFIERS
+from guidance.losses.clip import prompt_loss
 from guidance.losses.color import COLOR_LOSSES, target
-from guidance.models import catalogue
+from guidance.models import catalogue, clips
 from guidance.models.digits import NULL
 from guidance.models.model import Model
-from guidance.recipes import ColorRecipe, DigitRecipe, Recipe
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, classifier_guide, loss_guide, network
-from guidance.sampling.sample import Predict, sample
+from guidance.sampling.sample import Predict, Travel, order, sample
 from guidance.sampling.schedule import Schedule, strengths
 
+TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
+CUTS = 2**40  # beyond any seed of a picture
 _device = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
 
 
@@ -30,6 +35,8 @@ class Plan(NamedTuple):
     model: Model
     schedule: Schedule
     predict: Predict
+    travel: Travel = (0, 0.0, 0.0)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Frame:
     steps: int
     x0: Tensor  # (B, C, H, W) float32 in [-1, 1]
     losses: dict[str, Tensor]  # each (B,)
+    notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
 
     def images(self) -> list[Image.Image]:
         """The pictures at native resolution."""
@@ -67,6 +75,29 @@ def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
     return Plan(model, schedule, predict)
 
 
+def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
+    """An unconditional model, steered toward the recipe's prompt."""
+    model = catalogue.get(recipe.model)
+    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
+    predict, notes = network(model.eps, schedule), []
+    if recipe.scale > 0:
+        judge = clips.get(recipe.clip)
+        targets = [judge.text(text) if text else judge.picture(unpacked(recipe.image)) for text, _ in recipe.targets]
+        notes = [note for text, _ in recipe.targets if text for note in judge.notes(text)]
+        # Cuts have generators of their own, so that their number does not change what a stochastic solver draws.
+        draws = [torch.Generator().manual_seed(seed + CUTS) for seed in recipe.seeds]
+        loss = prompt_loss(
+            judge.encode_image, judge.size, torch.stack(targets), [weight for _, weight in recipe.targets],
+            cuts=recipe.cuts, generators=draws, steps=recipe.steps,
+        )  # fmt: skip
+        weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
+        predict = loss_guide(
+            predict, loss, schedule, scale=recipe.scale, weights=weights, name="prompt", method=recipe.method,
+            rule=recipe.rule,
+        )  # fmt: skip
+    return Plan(model, schedule, predict, (recipe.travel, *TRAVEL), tuple(notes))
+
+
 def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
     """A model that is told the digit, or one that a classifier leads there."""
     model = catalogue.digits(recipe.conditioning)
@@ -84,7 +115,9 @@ def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
     return Plan(model, schedule, predict)
 
 
-PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {ColorRecipe: color_plan, DigitRecipe: digit_plan}
+PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {
+    ColorRecipe: color_plan, ClipRecipe: clip_plan, DigitRecipe: digit_plan
+}  # fmt: skip
 
 
 def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
@@ -94,14 +127,14 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
     """
     started = time.monotonic()
     generators = [torch.Generator().manual_seed(seed) for seed in recipe.seeds]
-    model, schedule, predict = PLANS[type(recipe)](recipe, generators)
-    steps = len(schedule.timesteps)
-    run = sample(predict, model.noise(generators), schedule)
+    model, schedule, predict, travel, notes = PLANS[type(recipe)](recipe, generators)
+    steps = len(order(len(schedule.timesteps), *travel))
+    run = sample(predict, model.noise(generators), schedule, travel)
     for i in range(steps):
         with _device:
             step = next(run)
         last = i + 1 == steps
-        yield Frame(i + 1, steps, step.x_t.clamp(-1, 1) if last else step.x0, step.losses)
+        yield Frame(i + 1, steps, step.x_t.clamp(-1, 1) if last else step.x0, step.losses, notes)
         if not last and time.monotonic() - started > deadline:
             raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
 
@@ -114,6 +147,11 @@ def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
     with torch.no_grad():
         confidence, digits = torch.cat([network(part) for part in x.split(256)]).softmax(1).max(1)
     return list(zip(digits.tolist(), confidence.tolist(), strict=True))
+
+
+def unpacked(image: str) -> Image.Image:
+    """A picture inside a recipe."""
+    return Image.open(io.BytesIO(base64.b64decode(image)))
 
 
 def images(recipe: Recipe) -> list[Image.Image]:

@@ -1,12 +1,13 @@
 """Recipes: everything needed to make a picture again, checked on the way in and carried inside the PNG."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from guidance.checks import RecipeError, choice, color, digits, real, whole
+from guidance.checks import RecipeError, choice, color, digits, picture, prompts, real, whole
 
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 MODELS = ("landscapes",)
@@ -21,6 +22,14 @@ DEFAULTS = {
     "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
 }
 MAX_SCALES = {"normalized": 1.0, "course": 10_000.0}
+CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", "ViT-B-32/laion2b_s34b_b79k",
+         "ViT-B-16-SigLIP/webli")  # fmt: skip
+# What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
+PRESETS = {
+    "fast": {"rule": "normalized", "scale": 0.3, "method": "shortcut", "weight": "late", "cuts": 4, "travel": 0},
+    "quality": {"rule": "normalized", "scale": 0.2, "method": "full", "weight": "late", "cuts": 8, "travel": 2},
+    "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0},
+}
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
 DIGIT_SCALES = {"classifier-free": 2.0, "classifier": 2.0, "blind-classifier": 2.0, "none": 1.0}  # unless it says so
@@ -110,6 +119,85 @@ class ColorRecipe:
 
 
 @dataclass(frozen=True)
+class ClipRecipe:
+    """Pictures steered toward a prompt by a CLIP.
+
+    Fields are checked and brought to their plain form; RecipeError if they cannot be. Picture k of `count` is the
+    picture of seed + k, alone or in any batch.
+    """
+
+    prompt: str = "a snowy mountain at night with a moon"  # parts with weights: "snowy mountains:1 | clouds:-0.5"
+    image: str = ""  # a picture as a prompt of weight 1: base64 of a WebP of at most 256 px
+    clip: str = "landscapes"
+    model: str = "landscapes"
+    preset: str = "fast"  # or "quality", or "course", the notebook's
+    rule: str | None = None  # None, here and below: by preset
+    scale: float | None = None  # 0: unguided
+    method: str | None = None
+    weight: str | None = None  # w(t), the strength over the steps
+    cuts: int | None = None  # random cuts of each picture that CLIP judges, all in one forward
+    travel: int | None = None  # how often the middle steps are taken again
+    start: float = 0.0  # the share of the steps after which guidance begins ...
+    stop: float = 1.0  # ... and ends
+    solver: str = "ddim"
+    steps: int = 40
+    seed: int = 0
+    count: int = 1
+
+    def __post_init__(self):
+        """Check every field."""
+        choice("Preset", self.preset, tuple(PRESETS))
+        for name, value in PRESETS[self.preset].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        checked = {
+            "image": picture(self.image),
+            "clip": choice("CLIP", self.clip, CLIPS),
+            "model": choice("Model", self.model, MODELS),
+            "rule": choice("Rule", self.rule, RULES),
+            "method": choice("Method", self.method, METHODS),
+            "weight": choice("Weight", self.weight, WEIGHTS),
+            "cuts": whole("Cuts", self.cuts, 1, 64),
+            "travel": whole("Travel", self.travel, 0, 10),
+            "count": whole("Count", self.count, 1, 64),
+        }
+        checked["scale"] = real("Scale", self.scale, 0, MAX_SCALES[checked["rule"]])
+        if not prompts(self.prompt) and not checked["image"]:
+            raise RecipeError("Prompt must say something, such as a snowy mountain at night with a moon.")
+        if not any(weight for _, weight in self.targets):
+            raise RecipeError("At least one part of the prompt must have a weight other than 0.")
+        settle(self, checked | sampling(self))
+        if self.travel and self.solver == "dpm++":
+            raise RecipeError("Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step.")
+
+    @property
+    def targets(self) -> list[tuple[str, float]]:
+        """Sentences with their weights; the picture, if there is one, is the empty sentence."""
+        return prompts(self.prompt) + [("", 1.0)] * bool(self.image)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each picture."""
+        return list(range(self.seed, self.seed + self.count))
+
+    def picture(self, k: int) -> "ClipRecipe":
+        """The recipe of picture k alone."""
+        return replace(self, seed=self.seed + k, count=1)
+
+    def unguided(self) -> "ClipRecipe":
+        """The same pictures without guidance; what then means nothing is at its default."""
+        return ClipRecipe(
+            model=self.model, solver=self.solver, steps=self.steps, seed=self.seed, count=self.count, scale=0, travel=0
+        )
+
+    @property
+    def slug(self) -> str:
+        """What a file with the first picture is called."""
+        words = "-".join(re.findall(r"[a-z0-9]+", self.prompt.lower()))[:40].strip("-")
+        return f"guidance-{(words or 'prompt') if self.scale else 'unguided'}-{self.seed}"
+
+
+@dataclass(frozen=True)
 class DigitRecipe:
     """Pictures of digits: `count` rounds of `digits` in the order given, picture k from seed + k.
 
@@ -159,8 +247,8 @@ class DigitRecipe:
         return f"digits-{self.digits[:20]}-{self.seed}"
 
 
-Recipe = ColorRecipe | DigitRecipe
-KINDS = {"color": ColorRecipe, "digits": DigitRecipe}
+Recipe = ColorRecipe | ClipRecipe | DigitRecipe
+KINDS = {"color": ColorRecipe, "clip": ClipRecipe, "digits": DigitRecipe}
 
 
 def to_json(recipe: Recipe) -> str:

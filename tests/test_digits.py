@@ -157,7 +157,9 @@ def test_digits_that_are_taken(given, taken):
     assert DigitRecipe(digits=given).digits == taken
 
 
-@pytest.mark.parametrize("given", ["", "  ", "abc", "1a", "-1", "3.5", "7" * 101, "7" * 10_000, None, 7, ["7"], "\u00b2"])
+@pytest.mark.parametrize(
+    "given", ["", "  ", "abc", "1a", "-1", "3.5", "7" * 101, "7" * 10_000, None, 7, ["7"], "\u00b2"]
+)
 def test_digits_that_are_refused(given):
     with pytest.raises(RecipeError) as error:
         DigitRecipe(digits=given)

@@ -77,7 +77,7 @@ def test_the_normalized_rule_follows_the_finite_difference_of_the_loss(method):
     rms = lambda g: g.square().mean((1, 2, 3), keepdim=True).sqrt()  # noqa: E731
     expected = plain + scale * rms(plain) * gradient / rms(gradient)
     predict = loss_guide(
-        network(eps, schedule), lambda x0: loss(x0.double()), schedule, scale=scale, weights=strengths(schedule),
+        network(eps, schedule), lambda x0, i: loss(x0.double(), i), schedule, scale=scale, weights=strengths(schedule),
         method=method,
     )  # fmt: skip
     assert torch.allclose(predict(x, i).eps, expected, atol=1e-4)
@@ -125,7 +125,7 @@ def test_strength_does_not_depend_on_resolution():
 def test_no_gradient_means_no_guidance():
     schedule = Schedule(EXACT, "ddim", 5)
     predict = loss_guide(
-        network(Mixture(schedule), schedule), lambda x0: (x0 * 0).sum((1, 2, 3)), schedule, scale=1.0,
+        network(Mixture(schedule), schedule), lambda x0, i: (x0 * 0).sum((1, 2, 3)), schedule, scale=1.0,
         weights=strengths(schedule), fade=True,
     )  # fmt: skip
     assert torch.equal(predict(noise(), 2).eps, network(Mixture(schedule), schedule)(noise(), 2).eps)
@@ -145,7 +145,7 @@ def test_a_step_is_never_bent_by_more_than_its_noise():
 def test_a_gradient_that_is_not_finite_stops_with_a_sentence():
     schedule = Schedule(EXACT, "ddim", 5)
     predict = loss_guide(
-        network(Mixture(schedule), schedule), lambda x0: (x0 * float("nan")).sum((1, 2, 3)), schedule, scale=3.0,
+        network(Mixture(schedule), schedule), lambda x0, i: (x0 * float("nan")).sum((1, 2, 3)), schedule, scale=3.0,
         weights=strengths(schedule),
     )  # fmt: skip
     with pytest.raises(GuidanceError, match=r"blew up at step 2 of 5 with scale 3: lower the scale\."):

@@ -52,3 +52,21 @@ def color_distance(pictures: Tensor, target: Tensor) -> Tensor:
     """CIE 1976 distance of each picture's mean colour, pictures (N, 3, H, W), from target (1, 3, 1, 1): (N,)."""
     mean = (pictures.clamp(-1, 1).mean((2, 3)) + 1) / 2
     return (lab(mean) - lab((target.view(1, 3) + 1) / 2)).norm(dim=1)
+
+
+def frechet(first: Tensor, second: Tensor) -> float:
+    """The Frechet distance of two Gaussians fitted to features (N, D) and (M, D) (Heusel et al., arXiv:1706.08500)."""
+    x, y = first.double(), second.double()
+    a, b = x.T.cov(), y.T.cov()
+    # The trace of a matrix's square root is the sum of the roots of its eigenvalues, which a b has real.
+    root = torch.linalg.eigvals(a @ b).real.clamp_min(0).sqrt().sum()
+    return ((x.mean(0) - y.mean(0)).square().sum() + a.trace() + b.trace() - 2 * root).item()
+
+
+def coverage(made: Tensor, known: Tensor, neighbours: int = 5) -> float:
+    """The share of `known` (N, D) with one of `made` (M, D) nearer than their fifth neighbour (arXiv:2002.09797)."""
+    covered = []
+    for part in known.split(1000):
+        radius = torch.cdist(part, known).kthvalue(neighbours + 1, dim=1).values  # the first is itself
+        covered.append(torch.cdist(part, made).amin(1) <= radius)
+    return torch.cat(covered).float().mean().item()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss, smooth_l1_loss
 
-Loss = Callable[[Tensor], Tensor]
+Loss = Callable[[Tensor, int], Tensor]  # x0 (B, C, H, W) and the step's number to (B,)
 
 
 def target(color: str, channels: int = 3) -> Tensor:
@@ -19,17 +19,17 @@ def target(color: str, channels: int = 3) -> Tensor:
 
 def tone(color: Tensor) -> Loss:
     """The squared distance of the picture's mean colour from `color` (1, C, 1, 1): light and shade stay free."""
-    return lambda x0: (x0.mean((2, 3), keepdim=True) - color.to(x0)).square().mean((1, 2, 3))
+    return lambda x0, i: (x0.mean((2, 3), keepdim=True) - color.to(x0)).square().mean((1, 2, 3))
 
 
 def pixel(color: Tensor) -> Loss:
     """The mean over pixels of a Huber distance to `color`, smooth where L1 has its kink."""
-    return lambda x0: smooth_l1_loss(x0, color.to(x0).expand_as(x0), reduction="none", beta=0.5).mean((1, 2, 3))
+    return lambda x0, i: smooth_l1_loss(x0, color.to(x0).expand_as(x0), reduction="none", beta=0.5).mean((1, 2, 3))
 
 
 def pixel_l1(color: Tensor) -> Loss:
     """The mean over pixels of the absolute distance to `color`: the diffusion course's `color_loss`, per picture."""
-    return lambda x0: l1_loss(x0, color.to(x0).expand_as(x0), reduction="none").mean((1, 2, 3))
+    return lambda x0, i: l1_loss(x0, color.to(x0).expand_as(x0), reduction="none").mean((1, 2, 3))
 
 
 COLOR_LOSSES = {"tone": tone, "pixel": pixel, "pixel-l1": pixel_l1}

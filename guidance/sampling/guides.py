@@ -51,12 +51,12 @@ RULES = {"normalized": normalized, "course": course}
 
 
 def loss_guide(
-    predict: Predict, loss: Callable[[Tensor], Tensor], schedule: Schedule, *, scale: float, weights: list[float],
+    predict: Predict, loss: Callable[[Tensor, int], Tensor], schedule: Schedule, *, scale: float, weights: list[float],
     name: str = "loss", method: str = "shortcut", rule: str = "normalized", fade: bool = False,
 ) -> Predict:  # fmt: skip
-    """Steer by the gradient of loss(x0) with respect to x_t, where x0 is the current estimate of the picture.
+    """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
-    `loss` takes x0 (B, C, H, W), unclamped, and gives (B,); pictures do not see one another. `method` "shortcut" takes
+    `loss` takes x0 (B, C, H, W), unclamped, and the step's number, and gives (B,); pictures do not see one another. `method` "shortcut" takes
     eps as a constant (the course's variant 1; MPGD without projection, He et al. 2023, arXiv:2311.16424), "full" sends
     the gradient through the network (its variant 2; diffusion posterior sampling, Chung et al. 2022, arXiv:2209.14687).
     `weights` is w(t), one per step. `fade` weakens the normalized rule by sqrt(min(1, loss / first loss)), for losses
@@ -80,7 +80,7 @@ def loss_guide(
                 x0 = schedule.x0(x, prediction.eps.detach(), i)
             if rule == "course" and schedule.clips:  # its loss sees what diffusers' scheduler returns
                 x0 = x0.clamp(-1, 1)
-            losses = loss(x0)
+            losses = loss(x0, i)
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
         if not gradient.isfinite().all():
             raise GuidanceError(

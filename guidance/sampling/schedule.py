@@ -22,7 +22,7 @@ class Schedule:
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
         self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
-        self.noise = {"generator": generators} if solver == "ddpm" else {}
+        self.generators, self.options = generators, {"generator": generators} if solver == "ddpm" else {}
         self.timesteps: list[int] = self.solver.timesteps.tolist()
         self.alphas_cumprod: Tensor = self.solver.alphas_cumprod
         alpha_bar = self.alphas_cumprod[self.timesteps]  # float32, to the bit what the solver uses
@@ -38,7 +38,14 @@ class Schedule:
         """x at the next timestep; called once for each i in order."""
         if self.clips and "clip_sample" not in self.solver.config:  # DPM-Solver++ has no clipping of its own
             eps = (x_t - self.alpha[i] * self.x0(x_t, eps, i).clamp(-1, 1)) / self.sigma[i]
-        return self.solver.step(eps, self.timesteps[i], x_t, **self.noise).prev_sample
+        return self.solver.step(eps, self.timesteps[i], x_t, **self.options).prev_sample
+
+
+    def back(self, x_t: Tensor, i: int) -> Tensor:
+        """x before step i from x after it: noise added by the forward process, picture k's from `generators[k]`."""
+        ratio = self.alpha[i] / self.alpha[i + 1]
+        noise = [torch.randn(x_t.shape[1:], generator=generator) for generator in self.generators]
+        return ratio * x_t + (1 - ratio**2) ** 0.5 * torch.stack(noise).to(x_t)
 
 
 # The strength over the steps, each in [0, 1]: schedule to one weight per step.

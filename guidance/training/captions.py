@@ -35,18 +35,55 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "purple": ("purple", "violet", "lilac"),
     "pink": ("pink", "rose", "magenta pink"),
 }
+# More words for fragments.
+WORDS: dict[str, tuple[str, ...]] = {
+    "dawn": ("morning", "early"), "noon": ("day", "daytime", "noonday"), "sunset": ("evening", "twilight", "sun setting"),
+    "night": ("nocturnal", "dark", "nightfall"), "mountains": ("mountain", "peak", "peaks", "alps", "mountainous"),
+    "hills": ("hill", "hilly", "meadows", "grassland"), "desert": ("sand", "dunes", "sandy", "dune"),
+    "sea": ("ocean", "sea", "waves", "water", "coast"), "forest": ("trees", "tree", "wood", "pines", "woodland"),
+    "snow": ("snowy", "snow covered", "winter", "wintry"), "sun": ("sunny", "sunlight", "sunlit"),
+    "moon": ("moonlit", "full moon", "moonlight", "crescent moon"), "stars": ("starry", "star", "starlit", "starlight"),
+    "clouds": ("cloudy", "cloud", "overcast"), "lake": ("lakeside", "reflection", "reflections", "pond", "mirror"),
+    "boat": ("boats", "ship", "sail", "sailing", "sails", "yacht"), "aurora": ("northern lights", "polar light"),
+    "mist": ("misty", "foggy", "haze", "hazy"), "red": ("reddish",), "orange": ("orange tones",),
+    "yellow": ("yellowish", "gold"), "green": ("greenish",), "teal": ("aqua",), "blue": ("bluish", "azure"),
+    "purple": ("mauve", "lavender"), "pink": ("pinkish", "magenta"),
+}  # fmt: skip
 LEADS = ("", "", "a picture of ", "a poster of ", "a landscape of ", "a view of ")
 TONE_PHRASES = ("in {} tones", "all in {}", "printed in {}", "in shades of {}")
 
 
 def caption(row: Tensor, generator: random.Random) -> str:
     """A sentence naming all or some of the true attributes of row (len(ATTRIBUTES),) bool, and nothing false."""
+    return sentence(named(row, generator), generator)
+
+
+def named(row: Tensor, generator: random.Random) -> list[str]:
+    """All or, half the time, some of the true attributes of row (len(ATTRIBUTES),) bool."""
     true = [name for name, truth in zip(ATTRIBUTES, row.tolist(), strict=True) if truth]
-    if generator.random() < 0.5:  # half the captions name a random subset
-        true = [name for name in true if generator.random() < 0.6] or [generator.choice(true)]
-    words = {name: generator.choice(SYNONYMS[name]) for name in true}
-    land, time, tone = (next((words[name] for name in true if name in group), "") for group in (LANDS, TIMES, TONES))
-    features = [words[name] for name in true if name in FEATURES]
+    if generator.random() < 0.5:
+        return true
+    return [name for name in true if generator.random() < 0.6] or [generator.choice(true)]
+
+
+def fragment(names: list[str], generator: random.Random) -> str:
+    """Attributes as people type them: words or adjectives beside one another, in any order."""
+    names = generator.sample(names, len(names))
+    words = [generator.choice(SYNONYMS[name] + WORDS.get(name, ())) for name in names]
+    if generator.random() < 0.7:
+        words = [word.removeprefix("the ").removeprefix("a ").removeprefix("an ") for word in words]
+    joint = generator.choice((" ", " ", ", ", " and ", " with ", " in ", " at ", " over ", " under "))
+    text = generator.choice(LEADS) + joint.join(words) if generator.random() < 0.4 else joint.join(words)
+    if generator.random() < 0.15:
+        text = " ".join(generator.sample(text.split(), len(text.split())))
+    return text
+
+
+def sentence(names: list[str], generator: random.Random) -> str:
+    """A sentence that names these attributes, at most one land, one time of day and one tone among them."""
+    words = {name: generator.choice(SYNONYMS[name]) for name in names}
+    land, time, tone = (next((words[name] for name in names if name in group), "") for group in (LANDS, TIMES, TONES))
+    features = [words[name] for name in names if name in FEATURES]
     generator.shuffle(features)
     subject = land or "a scene"
     # Snow may be an adjective of a bare plural land, as in "snowy hills".

@@ -1,0 +1,108 @@
+"""Digits: are they what was asked for, and how close are they to MNIST; by conditioning, guidance, scale and steps."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from guidance.evaluation import metrics
+from guidance.generation import images
+from guidance.models import catalogue
+from guidance.recipes import CONDITIONINGS, GUIDANCES, DigitRecipe
+from guidance.training.digits import DATA, mnist, scaled
+
+DEFAULT = DigitRecipe()
+SCALES = {
+    "classifier-free": (0.0, 1.5, 2.0, 3.0, 5.0), "classifier": (1.0, 2.0, 4.0, 8.0), "blind-classifier": (2.0, 8.0)
+}  # fmt: skip
+RECIPES = [
+    *(DigitRecipe(guidance=guidance, scale=scale) for guidance, scales in SCALES.items() for scale in scales),
+    *(DigitRecipe(conditioning=name, guidance=kind) for name in CONDITIONINGS for kind in ("none", GUIDANCES[0])),
+    *(DigitRecipe(steps=steps) for steps in (4, 8, 24, 50)),
+    *(DigitRecipe(solver="ddim", steps=steps) for steps in (12, 24)),
+]
+NOTEBOOK = DigitRecipe(conditioning="channels", guidance="none", solver="ddpm", steps=1000)  # as the course samples
+
+
+def passes(recipe: DigitRecipe) -> int:
+    """How often the denoiser sees a picture, both halves of classifier-free guidance counted."""
+    guided = sum(recipe.start <= i / recipe.steps < recipe.stop for i in range(recipe.steps))
+    return recipe.steps + guided * (recipe.guidance == "classifier-free" and recipe.scale not in (0, 1))
+
+
+def drawn(recipe: DigitRecipe, labels: list[int]) -> Tensor:
+    """The 8-bit pictures of these labels, (N, 1, 28, 28) uint8, picture k from seed k."""
+    made = []
+    for first in tqdm(range(0, len(labels), 100), leave=False, unit="hundred"):
+        digits = "".join(map(str, labels[first : first + 100]))
+        for image in images(replace(recipe, digits=digits, seed=first)):
+            made.append(torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8))
+    return torch.stack(made).view(-1, 1, 28, 28)
+
+
+def judged(judge: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """The judge's features (N, 128) and chances of each class (N, 10) for uint8 pictures."""
+    with torch.no_grad():
+        features = torch.cat([judge.features(scaled(part)) for part in pictures.split(500)])
+        return features, judge.head(features).softmax(1)
+
+
+def measure(judge: nn.Module, pictures: Tensor, labels: list[int], known: Tensor) -> dict[str, float]:
+    """Accuracy and confidence of the judge, and how the features lie to `known`, those of the test split."""
+    features, chances = judged(judge, pictures)
+    right = chances.argmax(1) == torch.tensor(labels)
+    return {
+        "accuracy %": 100 * right.float().mean().item(),
+        "confidence %": 100 * chances.amax(1).mean().item(),
+        "Frechet": metrics.frechet(features, known),
+        "coverage": metrics.coverage(features, known),
+    }
+
+
+def evaluate(out: Path, data: Path = DATA, count: int = 10_000, notebook: int = 200) -> None:
+    """Print the table and save the plot: the default over `count` pictures, the others over a tenth of them."""
+    out.mkdir(parents=True, exist_ok=True)
+    judge = catalogue.digit_judge().cpu()
+    (train, _), (test, truth) = mnist(data, "train"), mnist(data, "test")
+    known, chances = judged(judge, test)
+    print(f"The judge reads {100 * (chances.argmax(1) == truth).float().mean():.2f} % of the test split as labelled.\n")
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+    rows: list[dict] = []
+
+    def add(name: str, pictures: Tensor, labels: list[int], row: dict) -> None:
+        rows.append({"what": name} | row | {"pictures": len(labels)} | measure(judge, pictures, labels, known))
+        if len(rows) == 1:
+            print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+        cells = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in rows[-1].values()]
+        print("| " + " | ".join(cells) + " |", flush=True)
+        (out / "digits.json").write_text(json.dumps(rows, indent=1))
+
+    nothing = {"conditioning": "", "scale": "", "solver": "", "steps": "", "passes": ""}
+    read = judged(judge, train[order[:count]])[1].argmax(1).tolist()
+    for size in (count, count // 10, notebook):
+        add("training split (the floor)", train[order[:size]], read[:size], nothing)
+    # Classes come as often as in the test split, in its order.
+    for size, recipe in [(count, DEFAULT), *((count // 10, recipe) for recipe in RECIPES), (notebook, NOTEBOOK)]:
+        labels = truth[:size].tolist()
+        row = {name: getattr(recipe, name) for name in ("conditioning", "scale", "solver", "steps")}
+        add(recipe.guidance, drawn(recipe, labels), labels, row | {"passes": passes(recipe)})
+    plot(rows, out / "digits-plot.png")
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Accuracy and Frechet distance over the scale, a curve per kind of guidance."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    for axes, measured in zip(figure.subplots(1, 2), ("accuracy %", "Frechet"), strict=True):
+        for guidance in SCALES:
+            curve = [row for row in rows if row["what"] == guidance and row["conditioning"] == DEFAULT.conditioning]
+            curve = [row for row in curve if (row["solver"], row["steps"]) == (DEFAULT.solver, DEFAULT.steps)]
+            points = sorted({(row["scale"], row[measured]) for row in curve})
+            axes.plot(*zip(*points, strict=True), "o-", label=guidance, markersize=4)
+        axes.set(xlabel="scale", ylabel=measured, yscale="log" if measured == "Frechet" else "linear")
+        axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)

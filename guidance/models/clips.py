@@ -1,0 +1,122 @@
+"""CLIPs behind one control: the built-in one, and those that open_clip downloads."""
+
+import json
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import open_clip
+import torch
+from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+from torchvision.transforms.functional import to_tensor
+
+from guidance import settings
+from guidance.models.device import device, precision
+from guidance.models.errors import ModelError
+from guidance.models.words import WordTokenizer
+
+# Architecture and tag of what open_clip may download; it would also take a path or a hub's id.
+DOWNLOADS = ("ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", "ViT-B-32/laion2b_s34b_b79k",
+             "ViT-B-16-SigLIP/webli")  # fmt: skip
+_loading = threading.Lock()
+
+
+class Clip:
+    """A frozen CLIP on its device that takes pictures in [0, 1] and gives float32 embeddings."""
+
+    def __init__(self, network: nn.Module, tokenizer: object, mean: list[float], std: list[float]):
+        self.network = network.eval().requires_grad_(False)  # open_clip's models come in training mode
+        self.tokenizer = tokenizer
+        weight = next(network.parameters())
+        self.device, self.dtype = weight.device, weight.dtype
+        size = network.visual.image_size
+        self.size: int = size if isinstance(size, int) else size[0]
+        self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
+        self.text = lru_cache(512)(self.text)
+
+    def encode_image(self, pictures: Tensor) -> Tensor:
+        """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient."""
+        return self.network.encode_image(((pictures - self.mean) / self.std).to(self.dtype)).float()
+
+    @torch.no_grad()
+    def text(self, prompt: str) -> Tensor:
+        """The unit vector (D,) of a prompt; kept for the next time."""
+        return normalize(self.network.encode_text(self.tokenizer([prompt]).to(self.device)).float(), dim=-1)[0]
+
+    @torch.no_grad()
+    def picture(self, image: Image.Image) -> Tensor:
+        """The unit vector (D,) of a picture as a prompt."""
+        x = interpolate(to_tensor(image.convert("RGB"))[None], (self.size, self.size), mode="bicubic", antialias=True)
+        return normalize(self.encode_image(x.clamp(0, 1).to(self.device)), dim=-1)[0]
+
+    def notes(self, prompt: str) -> list[str]:
+        """What a user should know of how a prompt is read: words that are not known, or did not fit."""
+        if isinstance(self.tokenizer, WordTokenizer):
+            return word_notes(self.tokenizer, prompt)
+        ids = self.tokenizer([prompt])[0]
+        longer = len(self.tokenizer.encode(prompt)) + 2 if hasattr(self.tokenizer, "encode") else 0
+        return [f"The prompt is longer than the {len(ids)} tokens CLIP reads: its end was cut."] * (longer > len(ids))
+
+
+def word_notes(tokenizer: WordTokenizer, prompt: str) -> list[str]:
+    """Sentences on what the built-in CLIP did not understand. ModelError when it knows no word at all."""
+    unknown, sentences = tokenizer.unknown(prompt), []
+    if not tokenizer.known(prompt):
+        raise ModelError(
+            "The built-in CLIP knows none of these words: try lands, times of day, weather and colours, such as "
+            "a snowy mountain at night with a moon."
+        )
+    for word, near in unknown.items():
+        hint = f"perhaps {' or '.join(near)}" if near else "it was passed over"
+        sentences.append(f"The built-in CLIP does not know the word {word[:30]}: {hint}.")
+    if cut := tokenizer.cut(prompt):
+        sentences.append(f"The prompt is longer than CLIP reads; this was cut: {cut[:80]}.")
+    return sentences
+
+
+def build(config: dict) -> CLIP:
+    """An untrained open_clip model of a configuration as in open_clip_config.json's "model_cfg"."""
+    parts = {"vision_cfg": CLIPVisionCfg(**config["vision_cfg"]), "text_cfg": CLIPTextCfg(**config["text_cfg"])}
+    return CLIP(**config | parts)
+
+
+def built_in(folder: Path) -> Clip:
+    """The CLIP in a folder of ours."""
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    network = build(config["model_cfg"])
+    network.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
+    preprocess = config["preprocess_cfg"]
+    return Clip(network.float().to(device()), WordTokenizer.read(folder / "vocabulary.json"), preprocess["mean"],
+                preprocess["std"])  # fmt: skip
+
+
+def downloaded(name: str) -> Clip:
+    """One of DOWNLOADS; ModelError when it cannot be had."""
+    architecture, tag = name.split("/")
+    where = device()
+    try:
+        network = open_clip.create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
+        tokenizer = open_clip.get_tokenizer(architecture)
+    except ImportError as error:
+        raise ModelError(f"This CLIP needs another package: pip install {error.name}") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"The CLIP {name} could not be downloaded; is there a network? The built-in one is always there."
+        raise ModelError(message) from error
+    normal = network.visual.preprocess_cfg
+    return Clip(network.to(where, precision(where)), tokenizer, list(normal["mean"]), list(normal["std"]))
+
+
+@lru_cache(4)
+def load(name: str) -> Clip:
+    """The CLIP of a name, "landscapes" or one of DOWNLOADS."""
+    return built_in(settings.ASSETS / "clip") if name == "landscapes" else downloaded(name)
+
+
+def get(name: str) -> Clip:
+    """The CLIP of a name, loaded once; two callers at once wait for one load."""
+    with _loading:
+        return load(name)

@@ -1,0 +1,57 @@
+"""The built-in CLIP's tokenizer: whole words of a small vocabulary."""
+
+import difflib
+import json
+import re
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+PAD, START, UNKNOWN = 0, 1, 2
+SILENT = frozenset("a an the of and with in at over under on by to is it its all some many that".split())
+
+
+class WordTokenizer:
+    """Sentences to token ids (N, context) int64: the start, a token a word, the end, which is the largest id."""
+
+    def __init__(self, words: list[str], context: int = 24):
+        self.words, self.context = words, context
+        self.ids = {word: number for number, word in enumerate(words, start=3)}
+        self.end = len(words) + 3
+        self.vocab_size = self.end + 1
+
+    @classmethod
+    def read(cls, path: Path) -> "WordTokenizer":
+        """The tokenizer in a JSON file."""
+        return cls(**json.loads(path.read_text()))
+
+    def write(self, path: Path) -> None:
+        """Keep the tokenizer as JSON."""
+        path.write_text(json.dumps({"words": self.words, "context": self.context}))
+
+    def __call__(self, texts: list[str]) -> Tensor:
+        """Sentences to (N, context) int64; what does not fit is cut."""
+        rows = torch.full((len(texts), self.context), PAD)
+        for row, text in zip(rows, texts, strict=True):
+            ids = [START, *(self.ids.get(word, UNKNOWN) for word in split(text))][: self.context - 1]
+            row[: len(ids) + 1] = torch.tensor([*ids, self.end])
+        return rows
+
+    def cut(self, text: str) -> str:
+        """The words of a sentence that do not fit."""
+        return " ".join(split(text)[self.context - 2 :])
+
+    def known(self, text: str) -> bool:
+        """Whether the vocabulary has a word of the text that says anything."""
+        return any(word in self.ids and word not in SILENT for word in split(text))
+
+    def unknown(self, text: str) -> dict[str, list[str]]:
+        """Words that the vocabulary lacks, each with the nearest it has, none of them or several."""
+        missing = dict.fromkeys(word for word in split(text) if word not in self.ids and word not in SILENT)
+        return {word: difflib.get_close_matches(word, self.words, 2, 0.7) for word in missing}
+
+
+def split(text: str) -> list[str]:
+    """The words of a text, lower case; whatever is no letter or digit separates them."""
+    return re.findall(r"[^\W_]+", text.lower())

@@ -1,0 +1,138 @@
+"""Train the built-in CLIP: an open_clip model on the painted landscapes, their captions, and what samplers see of both."""
+
+import json
+import random
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
+
+from guidance.models import catalogue
+from guidance.models.clips import build
+from guidance.models.words import WordTokenizer, split
+from guidance.training import captions
+from guidance.training.diffusion import SEEDS, noise_levels, painted
+from guidance.training.landscapes import ATTRIBUTES, attributes
+from guidance.training.trainer import Settings, train
+
+SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
+ESTIMATED = 0.5  # the share of pictures that are a sampler's estimates of them
+
+
+def vocabulary() -> list[str]:
+    """Every word of the grammar, in alphabetical order."""
+    phrases = [*captions.LEADS, *captions.TONE_PHRASES, "snowy snow-covered a scene at in with and over under"]
+    for table in (captions.SYNONYMS, captions.WORDS):
+        phrases += [phrase for group in table.values() for phrase in group]
+    return sorted({word for phrase in phrases for word in split(phrase.replace("{}", ""))})
+
+
+def config(tokenizer: WordTokenizer) -> dict:
+    """The model as open_clip describes models: a narrow ModifiedResNet at 64 px and a text transformer of two layers."""
+    return {
+        "embed_dim": 256,
+        "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64, "head_width": 32},
+        "text_cfg": {"context_length": tokenizer.context, "vocab_size": tokenizer.vocab_size, "width": 128, "heads": 4,
+                     "layers": 2},
+        "init_logit_scale": 2.303, "init_logit_bias": -6.0,
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def estimates(pool: Tensor, generator: torch.Generator) -> Tensor:
+    """The landscape model's estimate x0 of each picture at a noise level of its own, (N, 3, 64, 64) uint8."""
+    model, seen = catalogue.get("landscapes"), torch.empty_like(pool)
+    alphas = torch.tensor(model.alphas_cumprod)
+    for first in range(0, len(pool), 256):
+        x0 = pool[first : first + 256].float() / 127.5 - 1
+        t = noise_levels(alphas, 1, generator) if torch.rand((), generator=generator) < 0.7 else None
+        t = int(t) if t is not None else int(torch.randint(400, 950, (), generator=generator))
+        alpha, sigma = alphas[t].sqrt(), (1 - alphas[t]).sqrt()
+        x_t = alpha * x0 + sigma * torch.randn(x0.shape, generator=generator)
+        x0 = (x_t - sigma * model.eps(x_t.to(model.device), t).to(x_t)) / alpha
+        seen[first : first + 256] = ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return seen
+
+
+def seen(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, 64, 64) in [-1, 1] as guidance shows them: cut, turned a little, flipped, blurred and noisy."""
+    here = {"generator": generator, "device": generator.device}
+    count = len(x)
+    size = 1 - 0.45 * torch.rand(count, **here) ** 1.5
+    flip = torch.where(torch.rand(count, **here) < 0.5, -1.0, 1.0)
+    shift = (torch.rand(count, 2, **here) * 2 - 1) * (1 - size)[:, None] + 0.05 * torch.randn(count, 2, **here)
+    turn = 0.08 * torch.randn(count, **here)
+    rows = [torch.stack([size * flip, -size * turn, shift[:, 0]], 1), torch.stack([size * turn, size, shift[:, 1]], 1)]
+    grid = affine_grid(torch.stack(rows, 1), x.shape, align_corners=False)
+    x = grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    coarse = int(torch.randint(0, 5, (), **here))  # a blur for the whole batch now and then: through a smaller size
+    if coarse > 2:
+        x = interpolate(interpolate(x, scale_factor=1 / (coarse - 1), mode="area"), size=64, mode="bilinear")
+    level = 0.25 * torch.rand(count, 1, 1, 1, **here) ** 2
+    return x + level * torch.randn(x.shape, **here)
+
+
+def run(settings: Settings, *, pictures: int = 40_000, batch: int = 64) -> None:
+    """Train with a pairwise sigmoid loss (Zhai et al. 2023, arXiv:2303.15343) and keep the model in `settings.out`.
+
+    A caption matches every picture it is true of, so partial captions are no false negatives.
+    """
+    torch.manual_seed(settings.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = WordTokenizer(vocabulary())
+    network = build(config(tokenizer))
+    pool = painted(SEEDS["diffusion"], pictures, device)
+    guessed = estimates(pool.cpu(), torch.Generator().manual_seed(settings.seed)).to(device)
+    truth = attributes(torch.arange(pictures) + SEEDS["diffusion"]).to(device)
+
+    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
+        here = {"generator": generator, "device": generator.device}
+        chosen = torch.randint(pictures, (batch,), **here)
+        rough = (torch.rand(batch, **here) < ESTIMATED).view(-1, 1, 1, 1)
+        x = torch.where(rough, guessed[chosen], pool[chosen]).float() / 127.5 - 1
+        words = random.Random(int(torch.randint(2**31, (), **here)))
+        told, texts = torch.zeros(batch, len(ATTRIBUTES), dtype=torch.bool, device=x.device), []
+        for k, row in enumerate(truth[chosen].cpu()):
+            names = captions.named(row, words)
+            if words.random() < 0.5:
+                names = words.sample(names, min(len(names), words.randint(1, 4)))
+                texts.append(captions.fragment(names, words))
+            else:
+                texts.append(captions.sentence(names, words))
+            told[k, [ATTRIBUTES.index(name) for name in names]] = True
+        image = normalize(network.encode_image(seen(x, generator)).float(), dim=-1)
+        text = normalize(network.encode_text(tokenizer(texts).to(x.device)).float(), dim=-1)
+        logits = image @ text.T * network.logit_scale.exp() + network.logit_bias
+        # A caption is true of a picture when the picture shows all that the caption names.
+        fits = ~(told[None] & ~truth[chosen][:, None]).any(2)
+        pairs = -logsigmoid(logits * (2.0 * fits - 1))
+        return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum()
+
+    def show(network: nn.Module, path: Path) -> None:
+        model_cfg, preprocess_cfg = config(tokenizer), {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}
+        text = json.dumps({"model_cfg": model_cfg, "preprocess_cfg": preprocess_cfg}, indent=1)
+        (settings.out / "open_clip_config.json").write_text(text)
+        tokenizer.write(settings.out / "vocabulary.json")
+        weights = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
+        weights = {name: w.contiguous().cpu() for name, w in weights.items()}
+        save_file(weights, settings.out / "open_clip_model.safetensors")
+
+    train(network, loss, settings, show=show)
+    check(network.eval(), tokenizer, settings.seed)
+
+
+@torch.no_grad()
+def check(network: nn.Module, tokenizer: WordTokenizer, seed: int) -> None:
+    """Print, over unseen pictures, how often a true phrase outranks a false one of the same kind."""
+    x, truth = painted(SEEDS["evaluation"], 1024).float() / 127.5 - 1, attributes(torch.arange(1024) + SEEDS["evaluation"])
+    device = next(network.parameters()).device
+    image = normalize(torch.cat([network.encode_image(part) for part in x.to(device).split(128)]), dim=-1)
+    words = random.Random(seed)
+    for name, column in zip(ATTRIBUTES, truth.T, strict=True):
+        texts = [words.choice(captions.SYNONYMS[name]) for _ in range(4)]
+        text = normalize(network.encode_text(tokenizer(texts).to(device)), dim=-1)
+        score = (image @ text.T).mean(1).cpu()
+        yes, no = score[column], score[~column]
+        print(f"{name:10s} a picture with it scores higher than one without: {(yes[:, None] > no).float().mean():.3f}")
