@@ -7,7 +7,10 @@
 from guidance.checks import RecipeError
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, read_png, save_png
 
-__all__ = ["ClipRecipe", "ColorRecipe", "DigitRecipe", "RecipeError", "generate", "images", "read_digits", "read_png", "save_png"]
+__all__ = [
+    "ClipRecipe", "ColorRecipe", "DigitRecipe", "RecipeError", "generate", "images", "read_digits", "read_png",
+    "save_png",
+]  # fmt: skip
 
 
 def __getattr__(name: str):

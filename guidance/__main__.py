@@ -23,7 +23,7 @@ HELP = {
 TRAININGS = {
     "landscapes": ("batch", "pictures"), "attributes": ("batch", "pictures"), "clip": ("batch", "pictures"),
     "digits": ("batch", "data", "conditioning"), "digit-classifier": ("batch", "data", "blind"),
-    "digit-judge": ("batch", "data"),
+    "digit-judge": ("batch", "data"), "notebook-digits": ("batch", "data"),
 }  # fmt: skip
 
 
@@ -78,8 +78,9 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(run=run_train)
 
     evaluate = commands.add_parser("evaluate", help="measure how good the pictures are")
-    evaluate.add_argument("what", choices=("samples", "color", "digits"))
+    evaluate.add_argument("what", choices=("samples", "color", "clip", "digits"))
     evaluate.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
+    evaluate.add_argument("--count", type=int, default=argparse.SUPPRESS, help="clip: prompts; digits: pictures")
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate"))
     evaluate.set_defaults(run=run_evaluate)
 
@@ -131,8 +132,9 @@ def run_train(options: argparse.Namespace) -> None:
 
     run, settings = {
         "landscapes": (diffusion.run, diffusion.SETTINGS), "attributes": (attributes.run, attributes.SETTINGS),
-        "clip": (clip.run, clip.SETTINGS), "digits": (digits.run, digits.DENOISER), "digit-classifier": (digits.classifier, digits.CLASSIFIER),
-        "digit-judge": (digits.judge, digits.JUDGE),
+        "clip": (clip.run, clip.SETTINGS), "digits": (digits.run, digits.DENOISER),
+        "digit-classifier": (digits.classifier, digits.CLASSIFIER),
+        "digit-judge": (digits.judge, digits.JUDGE), "notebook-digits": (digits.notebook, digits.NOTEBOOK),
     }[options.network]  # fmt: skip
     given = vars(options)
     data = {name: given[name] for name in TRAININGS[options.network] if name in given}
@@ -146,10 +148,12 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Print the tables and save the plots of one evaluation."""
-    from guidance.evaluation import color, digits, samples
+    from guidance.evaluation import clip, color, digits, samples
 
-    data = {"data": options.data} if options.what == "digits" and "data" in options else {}
-    {"samples": samples.evaluate, "color": color.evaluate, "digits": digits.evaluate}[options.what](options.out, **data)
+    takes = {"clip": ("count",), "digits": ("data", "count")}.get(options.what, ())
+    data = {name: value for name, value in vars(options).items() if name in takes}
+    what = {"samples": samples, "color": color, "clip": clip, "digits": digits}[options.what]
+    what.evaluate(options.out, **data)
 
 
 def run_bench(options: argparse.Namespace) -> None:

@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable
 
 import torch
-from diffusers import DDIMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from torch import nn
 
-from guidance.losses.color import COLOR_LOSSES, target
-from guidance.models import catalogue
+from guidance.generation import images
+from guidance.losses.clip import great_circle, prompt_loss
+from guidance.losses.color import COLOR_LOSSES, Loss, target
+from guidance.models import catalogue, clips
 from guidance.models.device import device, precision
 from guidance.models.model import Model
+from guidance.recipes import DigitRecipe
 from guidance.sampling.guides import loss_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
@@ -28,12 +31,14 @@ def course_unet() -> UNet2DModel:
     )  # fmt: skip
 
 
-def ours(model: Model, x: torch.Tensor, steps: int, stop: int | None = None, method: str = "") -> None:
-    """Our sampler on x, unguided or steered by a colour with `method`; the first `stop` of `steps` steps."""
+def ours(
+    model: Model, x: torch.Tensor, steps: int, stop: int | None = None, method: str = "", loss: Loss | None = None
+) -> None:
+    """Our sampler on x, unguided or steered with `method` by a loss, a colour's; the first `stop` of `steps` steps."""
     schedule = Schedule(model.config, "ddim", steps)
     predict = network(model.eps, schedule)
     if method:
-        loss = COLOR_LOSSES["tone"](target("#2080ff"))
+        loss = loss or COLOR_LOSSES["tone"](target("#2080ff"))
         predict = loss_guide(predict, loss, schedule, scale=0.1, weights=strengths(schedule), method=method, fade=True)
     for step in sample(predict, x, schedule):
         if step.i + 1 == stop:
@@ -44,7 +49,7 @@ def bare(model: Model, x: torch.Tensor, steps: int) -> None:
     """The network alone, as often as a run of `steps` steps calls it."""
     with torch.no_grad():
         for t in Schedule(model.config, "ddim", steps).timesteps:
-            model.run(x, t)
+            model.run(t, x)
 
 
 def notebook(unet: nn.Module, x: torch.Tensor, stop: int, full: bool) -> None:
@@ -59,6 +64,40 @@ def notebook(unet: nn.Module, x: torch.Tensor, stop: int, full: bool) -> None:
         loss = (x0 - target("#2080ff").to(x)).abs().mean() * 40
         shift = -torch.autograd.grad(loss, x)[0]
         x = scheduler.step(eps.detach(), t, x.detach() + shift).prev_sample
+
+
+def prompt(judge: clips.Clip, cuts: int, count: int) -> Loss:
+    """The loss of a prompt for `count` pictures."""
+    draws = [torch.Generator().manual_seed(seed) for seed in range(count)]
+    targets = judge.text("a snowy mountain at night")[None]
+    return prompt_loss(judge.encode_image, judge.size, targets, [1.0], cuts=cuts, generators=draws, steps=40)
+
+
+def notebook_clip(unet: nn.Module, clip: nn.Module, x: torch.Tensor, text: torch.Tensor, cuts: int) -> None:
+    """A step of the CLIP guidance of the course's notebook: float32, a CLIP pass and a scheduler step for each cut."""
+    scheduler = DDIMScheduler()
+    scheduler.set_timesteps(40)
+    t, total = scheduler.timesteps[0], 0
+    with torch.no_grad():
+        eps = unet(x, t).sample
+    for _ in range(cuts):
+        x = x.detach().requires_grad_()
+        x0 = scheduler.step(eps, t, x).pred_original_sample
+        side = int(200 + 50 * torch.rand(()))
+        crop = nn.functional.interpolate(x0[..., :side, :side], (224, 224), mode="bilinear")
+        image = nn.functional.normalize(clip.encode_image(crop), dim=-1)
+        total = total - torch.autograd.grad(8 * great_circle(image, text).mean(), x)[0] / cuts
+    scheduler.step(eps, t, x.detach() + total)
+
+
+def notebook_digits(model: Model, count: int, stop: int) -> None:
+    """The first `stop` of the 1,000 steps of DDPM in which the course's notebook draws its digits."""
+    scheduler, x = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2"), torch.randn(count, 1, 28, 28)
+    labels = torch.arange(10).repeat_interleave(count // 10).to(model.device)
+    x = x.to(model.device)
+    with torch.no_grad():
+        for t in scheduler.timesteps[:stop]:
+            x = scheduler.step(model.unet(x, t, labels).sample, t, x).prev_sample
 
 
 def medians(actions: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
@@ -95,10 +134,25 @@ def bench(steps: int = 20, rounds: int = 7) -> None:
             "unguided": lambda: ours(model, x, steps),
             "shortcut": lambda: ours(model, x, steps, method="shortcut"),
             "full": lambda: ours(model, x, steps, method="full"),
+            "prompt, shortcut, 4 cuts": lambda: ours(
+                model, x, steps, None, "shortcut", prompt(clips.get("landscapes"), 4, len(x))
+            ),
         },
         rounds,
     )
     table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", seconds, "run")
+
+    told, stop = catalogue.digits("channels"), 5
+    recipe = DigitRecipe(count=8)
+    seconds = medians(
+        {
+            "the notebook's 1,000 steps": lambda: notebook_digits(told, 80, stop),
+            "ours": lambda: images(recipe),
+        },
+        3,
+    )
+    seconds["the notebook's 1,000 steps"] *= 1000 / stop  # each step costs the same
+    table("all ten digits x 8", seconds, "grid")
 
     torch.manual_seed(0)
     unet = course_unet().eval()
@@ -114,3 +168,16 @@ def bench(steps: int = 20, rounds: int = 7) -> None:
             3,
         )
         table(f"the course's shapes, 256 px, 113.7 M parameters, 1 picture, {method}", seconds, "step")
+
+    judge, plain = clips.untrained("ViT-B-32", where), clips.untrained("ViT-B-32", torch.device("cpu"))
+    theirs = plain.network.float().to(where)
+    text = judge.text("a snowy mountain at night")
+    seconds = medians(
+        {
+            "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 1, 1)),
+            "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 16, 1)),
+            "the notebook's loop, 16 cuts": lambda: notebook_clip(unet, theirs, x, text, 16),
+        },
+        3,
+    )
+    table("the course's shapes with CLIP ViT-B-32, 1 picture, shortcut", seconds, "step")

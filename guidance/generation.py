@@ -18,6 +18,7 @@ from guidance.losses.clip import prompt_loss
 from guidance.losses.color import COLOR_LOSSES, target
 from guidance.models import catalogue, clips
 from guidance.models.digits import NULL
+from guidance.models.errors import ModelError
 from guidance.models.model import Model
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, classifier_guide, loss_guide, network
@@ -26,6 +27,7 @@ from guidance.sampling.schedule import Schedule, strengths
 
 TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
 CUTS = 2**40  # beyond any seed of a picture
+TOLD = (GuidanceError, ModelError)  # errors whose message is for the user
 _device = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
 
 

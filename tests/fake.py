@@ -21,7 +21,7 @@ class Frame:
         """The pictures."""
         if isinstance(self.recipe, DigitRecipe):
             return [Image.new("L", (28, 28), 20 * digit) for digit in self.recipe.classes]
-        paint = self.recipe.color if self.recipe.scale else "#808080"
+        paint = getattr(self.recipe, "color", "#203040") if self.recipe.scale else "#808080"
         return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)]
 
 

@@ -44,7 +44,7 @@ def test_the_api_gives_pngs_that_carry_their_recipes(client):
 
 def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(client):
     endpoints = client.view_api(return_format="dict", print_info=False)
-    assert list(endpoints["named_endpoints"]) == ["/color", "/digits"]
+    assert list(endpoints["named_endpoints"]) == ["/color", "/clip", "/digits"]
     assert not endpoints["unnamed_endpoints"]
     parameters = endpoints["named_endpoints"]["/color"]["parameters"]
     by_rule = dict.fromkeys(("scale", "loss", "weight"))

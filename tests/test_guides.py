@@ -67,7 +67,7 @@ def test_the_normalized_rule_follows_the_finite_difference_of_the_loss(method):
     plain = eps(x, schedule.timesteps[i])
 
     def value(x_t):
-        return loss(schedule.x0(x_t, eps(x_t, schedule.timesteps[i]) if method == "full" else plain, i)).sum()
+        return loss(schedule.x0(x_t, eps(x_t, schedule.timesteps[i]) if method == "full" else plain, i), i).sum()
 
     gradient = torch.zeros_like(x)
     for place in range(x.numel()):

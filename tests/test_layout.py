@@ -14,11 +14,11 @@ BELOW = {
     "models": {"settings"},
     "generation": {"settings", "recipes", "losses", "models", "sampling"},
     "training": {"settings", "models", "sampling"},
-    "evaluation": {"settings", "recipes", "losses", "models", "sampling", "generation", "training"},
+    "evaluation": {"settings", "checks", "recipes", "losses", "models", "sampling", "generation", "training"},
     "bench": {"settings", "recipes", "losses", "models", "sampling", "generation"},
     "ui": {"settings", "checks", "recipes", "generation"},
     "__init__": {"checks", "recipes", "generation"},
-    "__main__": {"settings", "recipes", "generation", "training", "evaluation", "bench", "__init__"},
+    "__main__": {"settings", "checks", "recipes", "generation", "training", "evaluation", "bench", "__init__"},
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, DPMSolverMultistepScheduler
 
 from guidance.sampling.guides import network
 from guidance.sampling.sample import sample
-from guidance.sampling.schedule import SOLVERS, Schedule, strengths
+from guidance.sampling.schedule import Schedule, strengths
 from tests.exact import Mixture, noise, tiny_unet
 
 CONFIGS = {
@@ -47,7 +47,7 @@ def test_unguided_dpm_solver_is_the_scheduler_of_diffusers():
     assert torch.allclose(ours, x, atol=1e-5)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", ["ddim", "dpm++"])
 def test_both_solvers_come_close_to_the_exact_flow_of_a_mixture(solver):
     config = DDIMScheduler(clip_sample=False, timestep_spacing="trailing").config
     ends = []

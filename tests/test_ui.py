@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe, DigitRecipe
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
 from guidance.ui import color, controls, measure, page, pictures, run, stage
 from tests.fake import WRONG, Fake, read
 
@@ -187,7 +187,8 @@ def test_every_choice_of_the_recipes_is_on_the_page_with_a_name():
 def test_the_controls_stand_at_the_recipe_s_defaults():
     demo = page.build(Fake(), read)
     handlers = [fn for fn in demo.fns.values() if fn.concurrency_id == "runs" and fn.api_visibility == "private"]
-    for handler, recipe in zip(handlers, (ColorRecipe(count=controls.COUNT), DigitRecipe(count=4)), strict=True):
+    made = (ColorRecipe(count=controls.COUNT), ClipRecipe(count=controls.COUNT), DigitRecipe(count=4))
+    for handler, recipe in zip(handlers, made, strict=True):
         values = [block.value for block in handler.inputs[1:]]  # the first is the progress
         yields = list(handler.fn(run.Progress(), *values))
         assert json.loads(yields[-1][2]) == json.loads(recipes.to_json(recipe))
@@ -195,7 +196,7 @@ def test_the_controls_stand_at_the_recipe_s_defaults():
 
 def test_only_the_api_is_open_and_all_runs_share_their_slots():
     fns = page.build(Fake()).fns.values()
-    assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == ["color", "digits"]
+    assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == ["color", "clip", "digits"]
     slots = {fn.concurrency_limit for fn in fns if fn.concurrency_id == "runs"}
     assert len(slots) == 1
     assert slots.pop() > 1

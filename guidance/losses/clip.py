@@ -11,7 +11,7 @@ from guidance.losses.color import Loss
 
 
 def great_circle(first: Tensor, second: Tensor) -> Tensor:
-    """Half the squared angle between unit vectors (..., D): (...), in radians squared, as the diffusion course has it."""
+    """Half the squared angle between unit vectors (..., D) to (...), in radians squared, as the course has it."""
     chord = ((first - second).square().sum(-1) + 1e-12).sqrt()  # a norm has no gradient at 0
     return 2 * (chord / 2).clamp(max=1 - 1e-6).arcsin().square()
 
@@ -53,7 +53,7 @@ def prompt_loss(
     def loss(x0: Tensor, i: int) -> Tensor:
         pictures = cut(x0, cuts, size, generators, i / steps)
         features = normalize(encode_image((pictures + 1) / 2).float(), dim=-1)  # (B * cuts, D)
-        distances = great_circle(features[:, None], targets.to(features)[None]) @ shares.to(features)
-        return distances.view(len(x0), cuts).mean(1)
+        distances = great_circle(features[:, None], targets.to(features)[None]) * shares.to(features)
+        return distances.sum(1).view(len(x0), cuts).mean(1)
 
     return loss

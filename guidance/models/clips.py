@@ -17,6 +17,7 @@ from torchvision.transforms.functional import to_tensor
 from guidance import settings
 from guidance.models.device import device, precision
 from guidance.models.errors import ModelError
+from guidance.models.model import padded
 from guidance.models.words import WordTokenizer
 
 # Architecture and tag of what open_clip may download; it would also take a path or a hub's id.
@@ -35,12 +36,15 @@ class Clip:
         self.device, self.dtype = weight.device, weight.dtype
         size = network.visual.image_size
         self.size: int = size if isinstance(size, int) else size[0]
+        # As in Model: one batch size for all calls, so that a picture's gradient is the same alone and in company.
+        self.batch = 64 if self.device.type != "cpu" else 16 if self.size <= 64 else 4
         self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
         self.text = lru_cache(512)(self.text)
 
     def encode_image(self, pictures: Tensor) -> Tensor:
         """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient."""
-        return self.network.encode_image(((pictures - self.mean) / self.std).to(self.dtype)).float()
+        parts = ((pictures - self.mean) / self.std).to(self.dtype).split(self.batch)
+        return torch.cat([self.network.encode_image(padded(part, self.batch))[: len(part)] for part in parts]).float()
 
     @torch.no_grad()
     def text(self, prompt: str) -> Tensor:
@@ -66,10 +70,9 @@ def word_notes(tokenizer: WordTokenizer, prompt: str) -> list[str]:
     """Sentences on what the built-in CLIP did not understand. ModelError when it knows no word at all."""
     unknown, sentences = tokenizer.unknown(prompt), []
     if not tokenizer.known(prompt):
-        raise ModelError(
-            "The built-in CLIP knows none of these words: try lands, times of day, weather and colours, such as "
-            "a snowy mountain at night with a moon."
-        )
+        near = [word for words in unknown.values() for word in words[:1]]
+        hint = f"perhaps {' '.join(near)}" if near else "try lands, hours, weather and colours, as in snowy hills"
+        raise ModelError(f"The built-in CLIP knows none of these words: {hint}.")
     for word, near in unknown.items():
         hint = f"perhaps {' or '.join(near)}" if near else "it was passed over"
         sentences.append(f"The built-in CLIP does not know the word {word[:30]}: {hint}.")
@@ -108,6 +111,13 @@ def downloaded(name: str) -> Clip:
         raise ModelError(message) from error
     normal = network.visual.preprocess_cfg
     return Clip(network.to(where, precision(where)), tokenizer, list(normal["mean"]), list(normal["std"]))
+
+
+def untrained(architecture: str, where: torch.device) -> Clip:
+    """An open_clip architecture with random weights, as fast or slow as a trained one."""
+    network = open_clip.create_model(architecture, precision="fp32").to(where, precision(where))
+    normal = network.visual.preprocess_cfg
+    return Clip(network, open_clip.get_tokenizer(architecture), list(normal["mean"]), list(normal["std"]))
 
 
 @lru_cache(4)

@@ -35,13 +35,14 @@ class Model:
 
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""
-        x = self.padded(x_t).to(self.dtype, memory_format=torch.channels_last)
-        condition = [self.padded(tensor) for tensor in condition]
+        x = padded(x_t, self.batch).to(self.dtype, memory_format=torch.channels_last)
+        condition = [padded(tensor, self.batch) for tensor in condition]
         return self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)].float()
 
-    def padded(self, part: Tensor) -> Tensor:
-        """A part of a batch, (B, ...), filled up with zeros to (batch, ...)."""
-        return torch.cat([part, part.new_zeros(self.batch - len(part), *part.shape[1:])])
+
+def padded(part: Tensor, batch: int) -> Tensor:
+    """A part of a batch, (B, ...), filled up with zeros to (batch, ...)."""
+    return torch.cat([part, part.new_zeros(batch - len(part), *part.shape[1:])])
 
 
 # From what a network predicts to eps: output, x_t, alpha_t, sigma_t (Salimans and Ho 2022, arXiv:2202.00512).

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 PAD, START, UNKNOWN = 0, 1, 2
-SILENT = frozenset("a an the of and with in at over under on by to is it its all some many that".split())
+SILENT = frozenset(re.findall(r"\w+", "a an the of and with in at over under on by to is it its all some many that"))
 
 
 class WordTokenizer:

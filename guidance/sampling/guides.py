@@ -8,6 +8,7 @@ from torch import Tensor
 from guidance.sampling.sample import Predict, Prediction
 from guidance.sampling.schedule import Schedule
 
+BLEW_UP = "The guidance blew up at step {step} of {steps} with scale {scale:g}: lower the scale."
 CAP = 1.0  # no step is bent by more than the noise it holds
 
 
@@ -25,26 +26,21 @@ def rms(x: Tensor) -> Tensor:
     return x.square().mean((1, 2, 3), keepdim=True).sqrt()
 
 
-def normalized(
-    prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor, schedule: Schedule, i: int
-) -> Prediction:
+def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
     x_t, eps = prediction.x_t, prediction.eps
-    bend = min(strength, CAP) * rms(eps) * fade * gradient / rms(gradient).clamp_min(1e-20)
+    bend = bend.clamp(max=CAP) * rms(eps) * gradient / rms(gradient).clamp_min(1e-20)
     if schedule.clips:
-        # Where the solver would clip x0, only the bend's share in eps were left, and that one points uphill:
-        # the bend ends where the range of x0 does.
+        # Where the solver clips x0, only the bend's share in eps is left, which points uphill: end the bend there.
         x0 = schedule.x0(x_t, eps, i)
         moved = x0 - bend * (schedule.sigma[i] / schedule.alpha[i])
         bend = (x0.clamp(-1, 1) - moved.clamp(-1, 1)) * (schedule.alpha[i] / schedule.sigma[i])
     return prediction._replace(eps=eps + bend)
 
 
-def course(
-    prediction: Prediction, gradient: Tensor, strength: float, fade: Tensor, schedule: Schedule, i: int
-) -> Prediction:
+def course(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
     """x' = x - s w(t) g, then a step with the eps of the old x: the diffusion course's rule, unit 2."""
-    return prediction._replace(x_t=prediction.x_t - strength * gradient)
+    return prediction._replace(x_t=prediction.x_t - bend * gradient)
 
 
 RULES = {"normalized": normalized, "course": course}
@@ -56,15 +52,15 @@ def loss_guide(
 ) -> Predict:  # fmt: skip
     """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
-    `loss` takes x0 (B, C, H, W), unclamped, and the step's number, and gives (B,); pictures do not see one another. `method` "shortcut" takes
-    eps as a constant (the course's variant 1; MPGD without projection, He et al. 2023, arXiv:2311.16424), "full" sends
-    the gradient through the network (its variant 2; diffusion posterior sampling, Chung et al. 2022, arXiv:2209.14687).
-    `weights` is w(t), one per step. `fade` weakens the normalized rule by sqrt(min(1, loss / first loss)), for losses
-    whose zero can be reached. Raises GuidanceError when the gradient is not finite.
+    `loss` takes x0 (B, C, H, W), unclamped, and the step's number, and gives (B,), each picture's own. `method`
+    "shortcut" takes eps as a constant (the course's variant 1; MPGD, arXiv:2311.16424), "full" sends the gradient
+    through the network (its variant 2; DPS, arXiv:2209.14687). `weights` is w(t), one per step. `fade` weakens the rule
+    by sqrt(min(1, loss / first loss)), for losses whose zero can be reached.
     """
-    first: list[Tensor] = []
+    first = None
 
     def guided(x_t: Tensor, i: int) -> Prediction:
+        nonlocal first
         if weights[i] == 0:
             return predict(x_t, i)
         outer = x_t.requires_grad  # an outer guide differentiates through this one
@@ -83,16 +79,15 @@ def loss_guide(
             losses = loss(x0, i)
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
         if not gradient.isfinite().all():
-            raise GuidanceError(
-                f"The guidance blew up at step {i + 1} of {len(weights)} with scale {scale:g}: lower the scale."
-            )
+            raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
         if not outer:
             prediction = Prediction(prediction.x_t.detach(), prediction.eps.detach(), prediction.losses)
         losses = losses.detach()
-        if not first:
-            first.append(losses)
-        faded = (losses / first[0].clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
-        prediction = RULES[rule](prediction, gradient, scale * weights[i], faded.view(-1, 1, 1, 1), schedule, i)
+        first = losses if first is None else first
+        bend = torch.full_like(losses, scale * weights[i])
+        if fade and rule == "normalized":
+            bend = bend * (losses / first.clamp_min(1e-12)).clamp(max=1).sqrt()
+        prediction = RULES[rule](prediction, gradient, bend.view(-1, 1, 1, 1), schedule, i)
         return prediction._replace(losses=prediction.losses | {name: losses})
 
     return guided
@@ -104,8 +99,8 @@ def classifier_free(
 ) -> Predict:  # fmt: skip
     """eps = eps(null) + w (eps(condition) - eps(null)), both in one forward (Ho and Salimans 2022, arXiv:2207.12598).
 
-    w is `scale` where `weights`, one per step, is not 0, and elsewhere 1: the conditional network alone, which w = 1 is
-    everywhere; w = 0 ignores the condition. `condition` and `null` are (B, ...), as the network takes them.
+    w is `scale` where `weights`, one per step, is not 0, and elsewhere 1, the conditional network alone; w = 0 ignores
+    the condition. `condition` and `null` are (B, ...), as the network takes them.
     """
 
     def guided(x_t: Tensor, i: int) -> Prediction:
@@ -132,8 +127,7 @@ def classifier_guide(
         if weights[i] == 0:
             return prediction
         with torch.enable_grad():
-            x = x_t.detach().requires_grad_()
-            log_p = log_probability(x, schedule.timesteps[i])
+            log_p = log_probability(x := x_t.detach().requires_grad_(), schedule.timesteps[i])
             (gradient,) = torch.autograd.grad(log_p.sum(), x)
         eps = prediction.eps - scale * weights[i] * schedule.sigma[i] * gradient
         return prediction._replace(eps=eps, losses=prediction.losses | {"classifier": -log_p.detach()})

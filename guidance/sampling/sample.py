@@ -34,21 +34,17 @@ Travel = tuple[int, float, float]
 def sample(predict: Predict, x_t: Tensor, schedule: Schedule, travel: Travel = (0, 0.0, 0.0)) -> Iterator[Step]:
     """Denoise x_t (B, C, H, W) from pure noise to pictures, one step of the schedule at a time.
 
-    `travel` (times, start, stop) goes back and takes a step again, so many times, between two shares of the schedule:
-    time travel (Lugmayr et al. 2022, arXiv:2201.09865; Yu et al. 2023, arXiv:2303.09833).
+    `travel` (times, start, stop) takes steps so many times more, each from new noise (arXiv:2201.09865, 2303.09833).
     """
     before = None
     for i in order(len(schedule.timesteps), *travel):
-        if i == before:
-            x_t = schedule.back(x_t, i)
+        x_t, before = schedule.back(x_t, i) if i == before else x_t, i
         prediction = predict(x_t, i)
         x_t = schedule.step(prediction.x_t, prediction.eps, i)
         x0 = schedule.x0(prediction.x_t, prediction.eps, i).clamp(-1, 1)
-        before = i
         yield Step(i, x_t, x0, prediction.losses)
 
 
 def order(steps: int, times: int = 0, start: float = 0.0, stop: float = 0.0) -> list[int]:
     """The steps in the order they are taken, those to be taken again as often as they are; never the last one."""
-    again = [times if start <= i / steps < stop and i + 1 < steps else 0 for i in range(steps)]
-    return [i for i in range(steps) for _ in range(1 + again[i])]
+    return [i for i in range(steps) for _ in range(1 + times * (start <= i / steps < stop and i + 1 < steps))]

@@ -1,28 +1,28 @@
 """The noise schedule and its solver: one small adapter over diffusers' schedulers."""
 
+from collections.abc import Sequence
+
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
+Generators = Sequence[torch.Generator]
 SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler, "ddpm": DDPMScheduler}
 
 
 class Schedule:
     """x_t = alpha_t x0 + sigma_t eps with alpha_t**2 = alpha_bar_t and alpha_t**2 + sigma_t**2 = 1, over `steps` steps.
 
-    `config` is the configuration of any diffusers scheduler; `solver` is "ddim" (Song et al. 2021, arXiv:2010.02502),
-    "dpm++" (second-order multistep DPM-Solver++, Lu et al. 2022, arXiv:2211.01095) or "ddpm" (Ho et al. 2020,
-    arXiv:2006.11239), which alone draws noise at each step, picture k from `generators[k]`. Step i goes from
-    `timesteps[i]` to `timesteps[i + 1]`, and the last one to x0. A schedule serves one run: solvers remember.
+    `config` is that of any diffusers scheduler; `solver` is "ddim" (arXiv:2010.02502), "dpm++" (second-order multistep
+    DPM-Solver++, arXiv:2211.01095) or "ddpm" (arXiv:2006.11239), which alone draws noise, picture k's from
+    `generators[k]`. Step i goes from `timesteps[i]` to the next, or to x0. A schedule serves one run: solvers remember.
     """
 
-    def __init__(
-        self, config: dict, solver: str = "ddim", steps: int = 40, generators: list[torch.Generator] | None = None
-    ):
+    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Generators = ()):
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
         self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
-        self.generators, self.options = generators, {"generator": generators} if solver == "ddpm" else {}
+        self.generators, self.options = generators, {"generator": list(generators) or None} if solver == "ddpm" else {}
         self.timesteps: list[int] = self.solver.timesteps.tolist()
         self.alphas_cumprod: Tensor = self.solver.alphas_cumprod
         alpha_bar = self.alphas_cumprod[self.timesteps]  # float32, to the bit what the solver uses
@@ -40,7 +40,6 @@ class Schedule:
             eps = (x_t - self.alpha[i] * self.x0(x_t, eps, i).clamp(-1, 1)) / self.sigma[i]
         return self.solver.step(eps, self.timesteps[i], x_t, **self.options).prev_sample
 
-
     def back(self, x_t: Tensor, i: int) -> Tensor:
         """x before step i from x after it: noise added by the forward process, picture k's from `generators[k]`."""
         ratio = self.alpha[i] / self.alpha[i + 1]
@@ -51,17 +50,14 @@ class Schedule:
 # The strength over the steps, each in [0, 1]: schedule to one weight per step.
 WEIGHTS = {
     "constant": lambda schedule: [1.0] * len(schedule.timesteps),
-    "early": lambda schedule: list(schedule.sigma),
+    "early": lambda schedule: schedule.sigma,
     # The course's square root of alpha_bar: at the timestep, as it is meant, and at the loop counter, as it is run.
-    "late": lambda schedule: list(schedule.alpha),
+    "late": lambda schedule: schedule.alpha,
     "counter": lambda schedule: schedule.alphas_cumprod[: len(schedule.timesteps)].sqrt().tolist(),
 }
 
 
 def strengths(schedule: Schedule, kind: str = "constant", start: float = 0.0, stop: float = 1.0) -> list[float]:
-    """w(t) for each step: a kind of WEIGHTS inside the interval from `start` to `stop` (shares of the steps), else 0.
-
-    Guidance limited to an interval is Kynkaanniemi et al. 2024, arXiv:2404.07724.
-    """
+    """w(t) for each step: a kind of WEIGHTS from `start` to `stop` (shares of the steps), else 0 (arXiv:2404.07724)."""
     steps = len(schedule.timesteps)
     return [w if start <= i / steps < stop else 0.0 for i, w in enumerate(WEIGHTS[kind](schedule))]

@@ -37,7 +37,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }
 # More words for fragments.
 WORDS: dict[str, tuple[str, ...]] = {
-    "dawn": ("morning", "early"), "noon": ("day", "daytime", "noonday"), "sunset": ("evening", "twilight", "sun setting"),
+    "dawn": ("morning", "early"), "noon": ("day", "daytime", "noonday"), "sunset": ("evening", "twilight"),
     "night": ("nocturnal", "dark", "nightfall"), "mountains": ("mountain", "peak", "peaks", "alps", "mountainous"),
     "hills": ("hill", "hilly", "meadows", "grassland"), "desert": ("sand", "dunes", "sandy", "dune"),
     "sea": ("ocean", "sea", "waves", "water", "coast"), "forest": ("trees", "tree", "wood", "pines", "woodland"),

@@ -1,4 +1,4 @@
-"""Train the built-in CLIP: an open_clip model on the painted landscapes, their captions, and what samplers see of both."""
+"""Train the built-in CLIP: an open_clip model on the painted landscapes, as samplers see them, and their captions."""
 
 import json
 import random
@@ -30,7 +30,7 @@ def vocabulary() -> list[str]:
 
 
 def config(tokenizer: WordTokenizer) -> dict:
-    """The model as open_clip describes models: a narrow ModifiedResNet at 64 px and a text transformer of two layers."""
+    """The model as open_clip describes models: a narrow ModifiedResNet at 64 px, a text transformer of two layers."""
     return {
         "embed_dim": 256,
         "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64, "head_width": 32},
@@ -126,7 +126,8 @@ def run(settings: Settings, *, pictures: int = 40_000, batch: int = 64) -> None:
 @torch.no_grad()
 def check(network: nn.Module, tokenizer: WordTokenizer, seed: int) -> None:
     """Print, over unseen pictures, how often a true phrase outranks a false one of the same kind."""
-    x, truth = painted(SEEDS["evaluation"], 1024).float() / 127.5 - 1, attributes(torch.arange(1024) + SEEDS["evaluation"])
+    x = painted(SEEDS["evaluation"], 1024).float() / 127.5 - 1
+    truth = attributes(torch.arange(1024) + SEEDS["evaluation"])
     device = next(network.parameters()).device
     image = normalize(torch.cat([network.encode_image(part) for part in x.to(device).split(128)]), dim=-1)
     words = random.Random(seed)

@@ -3,20 +3,22 @@
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, mse_loss
 from torchvision.datasets import MNIST
+from tqdm import tqdm
 
 from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
 from guidance.training.trainer import Settings, train
 
 DATA = Path("runs/mnist")
 DROP = 0.1  # the share of labels that are dropped, as in classifier-free guidance (Ho and Salimans, arXiv:2207.12598)
-DENOISER = Settings(Path("runs/digits"), steps=20_000, learning_rate=2e-3, ema_decay=0.999)
-CLASSIFIER = Settings(Path("runs/digit-classifier"), steps=6_000, learning_rate=2e-3, ema_decay=0.998)
+DENOISER = Settings(Path("runs/digits"), steps=20_000, learning_rate=1e-3, ema_decay=0.999)
+NOTEBOOK = Settings(Path("runs/notebook-digits"), steps=10_000, learning_rate=1e-3)
+CLASSIFIER = Settings(Path("runs/digit-classifier"), steps=6_000, learning_rate=1e-3, ema_decay=0.998)
 JUDGE = Settings(Path("runs/digit-judge"), steps=7_000, learning_rate=3e-3, ema_decay=0.998)
 
 
@@ -78,6 +80,24 @@ def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data:
         save(network, settings.out / "model.safetensors")
 
     train(network, loss, settings, show=show)
+
+
+def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 128) -> None:
+    """The course's own training, to compare with: Adam at 1e-3, eps, no EMA, no dropped labels; ten epochs."""
+    torch.manual_seed(settings.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network, scheduler = DENOISERS["channels"]().to(device), DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
+    pictures, labels = mnist(data, "train", device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    epochs = torch.cat([torch.randperm(len(pictures)) for _ in range(10)]).to(device)
+    for chosen in tqdm(epochs.split(batch)[: settings.steps]):
+        x0, noise = scaled(pictures[chosen]), torch.randn(len(chosen), 1, 28, 28, device=device)
+        t = torch.randint(0, 999, (len(chosen),), device=device)
+        eps = network(scheduler.add_noise(x0, noise, t), t, labels[chosen]).sample
+        mse_loss(eps, noise).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    save(network, settings.out / "model.safetensors")
 
 
 def classifier(settings: Settings = CLASSIFIER, *, data: Path = DATA, batch: int = 128, blind: bool = False) -> None:

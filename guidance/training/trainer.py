@@ -95,7 +95,9 @@ def train(
                 value = loss(model, generator)
                 accelerator.backward(value)
                 if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                    norm = accelerator.clip_grad_norm_(model.parameters(), 1.0)
+                    if not torch.as_tensor(norm).isfinite():  # one bad batch must not spoil the weights
+                        optimizer.zero_grad()
                 optimizer.step()
                 optimizer.zero_grad()
             window.append(value.detach())

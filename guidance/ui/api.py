@@ -11,10 +11,10 @@ from PIL import Image
 
 from guidance import recipes
 from guidance.checks import whole
-from guidance.recipes import ColorRecipe, DigitRecipe, Recipe
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.ui import run
 
-D, N = ColorRecipe(), DigitRecipe()
+D, C, N = ColorRecipe(), ClipRecipe(), DigitRecipe()
 MAX_PICTURES = 200  # in one call
 
 
@@ -37,6 +37,29 @@ def color(compute: run.Compute) -> None:
         ), compute)  # fmt: skip
 
     gr.api(color, api_name="color", **run.SLOTS)
+
+
+def clip(compute: run.Compute) -> None:
+    """Add the endpoint /clip over a function that turns a recipe into frames."""
+
+    def clip(
+        prompt: str = C.prompt, image: str = C.image, clip: str = C.clip, model: str = C.model, preset: str = C.preset,
+        rule: str | None = None, scale: float | None = None, method: str | None = None, weight: str | None = None,
+        cuts: int | None = None, travel: int | None = None, start: float = C.start, stop: float = C.stop,
+        solver: str = C.solver, steps: int = C.steps, seed: int = C.seed, count: int = C.count,
+    ) -> list[gr.FileData]:  # fmt: skip
+        """Paint pictures steered toward a prompt by a CLIP; gives PNG files, each with its recipe inside.
+
+        Every parameter is a field of the recipe. The prompt may have parts with weights, as in "snow:1 | clouds:-0.5";
+        image is a picture as a prompt, base64 of a WebP of at most 256 px; what is not given comes from the preset.
+        """
+        return paint(lambda: ClipRecipe(
+            prompt=prompt, image=image, clip=clip, model=model, preset=preset, rule=rule, scale=scale, method=method,
+            weight=weight, cuts=cuts, travel=travel, start=start, stop=stop, solver=solver, steps=steps, seed=seed,
+            count=count,
+        ), compute)  # fmt: skip
+
+    gr.api(clip, api_name="clip", **run.SLOTS)
 
 
 def digits(compute: run.Compute) -> None:

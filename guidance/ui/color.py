@@ -6,7 +6,7 @@ import gradio as gr
 from PIL import Image
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe, Recipe
+from guidance.recipes import ColorRecipe
 from guidance.ui import controls, measure, pictures, run, stage, welcome
 from guidance.ui.run import Variants
 
@@ -46,9 +46,9 @@ def legend(recipe: ColorRecipe) -> str:
     )
 
 
-def render(recipe: ColorRecipe, variants: Variants, images: dict[Recipe, list[Image.Image]], final: bool) -> str:
+def render(view: run.View) -> str:
     """The unguided and guided pictures of each seed, side by side."""
-    return pictures.pairs(legend(recipe), lambda image: caption(recipe, image), variants, images, final)
+    return pictures.pairs(legend(view.recipe), lambda image: caption(view.recipe, image), view)
 
 
 def example(event: gr.EventData) -> list:
@@ -68,7 +68,7 @@ def tab(compute: Callable[[ColorRecipe], Iterator]) -> None:
             fields["color"] = gr.ColorPicker(
                 defaults.color, label="Colour", elem_id="color-target", info="What the pictures are drawn toward."
             )
-            picks = gr.HTML(stage.examples_html(dots), js_on_load=stage.PICK, elem_id="color-examples")
+            picks = stage.examples_row(dots)
             fields["scale"] = gr.Slider(
                 **controls.scale_slider(defaults.rule), label="Strength", elem_id="color-scale", buttons=[],
                 info="0 leaves the model alone; too much flattens the picture.",

@@ -4,7 +4,7 @@ import gradio as gr
 from gradio.components import Component
 
 from guidance import recipes
-from guidance.recipes import ColorRecipe, Recipe
+from guidance.recipes import ClipRecipe, ColorRecipe, Recipe
 
 COUNT, MAX_COUNT, MAX_STEPS = 4, 16, 250  # the page's own limits; the API and the command line go on to the recipe's
 SOLVERS = {"ddim": "DDIM", "dpm++": "DPM-Solver++", "ddpm": "DDPM"}
@@ -53,7 +53,18 @@ def by_rule(rule: str) -> tuple:
 
 
 def steering(defaults: ColorRecipe, scale: gr.Slider, loss: gr.Radio) -> dict[str, Component]:
-    """How the gradient of a loss bends the steps."""
+    """How the gradient of a loss bends the steps; the rule brings a scale and a loss."""
+    fields = rules(defaults)
+    # input, not change: an example that sets the rule sets the others as well.
+    fields["rule"].input(
+        by_rule, fields["rule"], [scale, loss, fields["weight"]], queue=False, show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip
+    return fields | interval(defaults)
+
+
+def rules(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
+    """The method, the rule and the weight."""
     method = gr.Radio(
         labelled(METHODS, recipes.METHODS), value=defaults.method, label="Gradient",
         info="Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer.",
@@ -66,11 +77,7 @@ def steering(defaults: ColorRecipe, scale: gr.Slider, loss: gr.Radio) -> dict[st
         labelled(WEIGHTS, recipes.WEIGHTS), value=defaults.weight, label="Weight over the steps",
         info="Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it.",
     )  # fmt: skip
-    # input, not change: an example that sets the rule sets the others as well.
-    rule.input(
-        by_rule, rule, [scale, loss, weight], queue=False, show_progress="hidden", api_visibility="private"
-    )
-    return {"method": method, "rule": rule, "weight": weight} | interval(defaults)
+    return {"method": method, "rule": rule, "weight": weight}
 
 
 def interval(defaults: Recipe) -> dict[str, Component]:
@@ -94,7 +101,7 @@ def sampler(defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Component]:
     return {"steps": steps, "solver": solver}
 
 
-def model(defaults: ColorRecipe) -> dict[str, Component]:
+def model(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
     """Which model paints."""
     choices = labelled(MODELS, recipes.MODELS)
     return {"model": gr.Dropdown(choices, value=defaults.model, label="Model", info="The network that paints.")}

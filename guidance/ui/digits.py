@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from html import escape
+from functools import partial
 
 import gradio as gr
 from PIL import Image
 
 from guidance import recipes
 from guidance.checks import whole
-from guidance.recipes import DigitRecipe, Recipe
+from guidance.recipes import DigitRecipe
 from guidance.ui import boards, controls, run, stage, welcome
 from guidance.ui.run import Variants
 
@@ -52,14 +52,14 @@ def compared(recipe: DigitRecipe, comparison: str) -> Variants:
     return {"": recipe}
 
 
-def render(read: Read, variants: Variants, images: dict[Recipe, list[Image.Image]], final: bool) -> str:
+def render(read: Read, view: run.View) -> str:
     """A board of digits for each variant, with the readings once they are finished."""
     boards_html = []
-    for label, recipe in variants.items():
-        readings = read(images[recipe]) if final else []
-        boards_html.append(boards.board(label, recipe, images[recipe], readings))
-    legend = "Under each digit: what an independent network reads in it, and how sure it is." if final else ""
-    return boards.stack(escape(legend), boards_html, final)
+    for label, recipe in view.variants.items():
+        readings = read(view.images[recipe]) if view.final else []
+        boards_html.append(boards.board(label, recipe, view.images[recipe], readings))
+    legend = "Under each digit: what an independent network reads in it, and how sure it is." if view.final else ""
+    return boards.stack(legend, boards_html, view.final)
 
 
 def example(event: gr.EventData) -> list:
@@ -84,7 +84,7 @@ def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
                 defaults.digits, label="Digits", info="One, several, or a number such as 2026.", max_lines=1,
                 elem_id="digits-text",
             )  # fmt: skip
-            picks = gr.HTML(stage.examples_html(dict.fromkeys(EXAMPLES, "")), js_on_load=stage.PICK)
+            picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""))
             fields["scale"] = gr.Slider(
                 0, 20, defaults.scale, step=0.1, label="Strength", buttons=[], info=MEANINGS[defaults.guidance]
             )
@@ -118,5 +118,5 @@ def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
 
     fields["guidance"].input(by_guidance, fields["guidance"], fields["scale"], **stage.QUICK)
     stage.examples(here, picks, example, [fields["digits"], fields["count"]])
-    handler = run.runner(compute, run.Tab(parse, lambda recipe, *shown: render(read, *shown)))
+    handler = run.runner(compute, run.Tab(parse, partial(render, read)))
     stage.wire(here, handler, {"compare": comparison} | fields)

@@ -10,7 +10,7 @@ from PIL import Image
 import guidance
 from guidance import settings
 from guidance.recipes import ColorRecipe, Recipe
-from guidance.ui import api, color, digits, theme
+from guidance.ui import api, clip, color, digits, theme
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
@@ -45,9 +45,12 @@ def build(compute: Callable[[Recipe], Iterator] = compute, read: digits.Read = r
         with gr.Tabs():
             with gr.Tab("Colour", id="color"):
                 color.tab(compute)
+            with gr.Tab("Prompt", id="clip"):
+                clip.tab(compute)
             with gr.Tab("Digits", id="digits"):
                 digits.tab(compute, read)
         api.color(compute)
+        api.clip(compute)
         api.digits(compute)
     # With api_open, a direct POST would skip the queue.
     return demo.queue(api_open=False, max_size=QUEUE)

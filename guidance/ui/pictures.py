@@ -1,14 +1,20 @@
 """Pictures and states as HTML: every string that reaches the page is made here, and escaped here."""
 
+from __future__ import annotations
+
 import base64
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from guidance import recipes
+
+if TYPE_CHECKING:
+    from guidance.ui.run import View
 
 CRISP = 128  # up to so many pixels a side, a picture is enlarged with its pixels square; larger ones are smoothed
 
@@ -74,19 +80,34 @@ def gallery(legend: str, pairs: list[tuple[int, list[Shot]]], final: bool) -> st
     )
 
 
-def pairs(
-    legend: str, caption: Callable[[Image.Image], str], variants: dict[str, recipes.Recipe],
-    images: dict[recipes.Recipe, list[Image.Image]], final: bool,
-) -> str:  # fmt: skip
+def pairs(legend: str, caption: Callable[[Image.Image], str], view: View) -> str:
     """The variants of each seed side by side, under a legend (HTML); `caption` gives what is said under a picture."""
     rows = []
-    for k, seed in enumerate(next(iter(variants.values())).seeds):
-        shots = [
-            Shot(label, images[recipe][k], caption(images[recipe][k]), recipe.picture(k) if final else None)
-            for label, recipe in variants.items()
-        ]
+    for k, seed in enumerate(view.recipe.seeds):
+        shots = []
+        for label, recipe in view.variants.items():
+            image = view.images[recipe][k]
+            shots.append(Shot(label, image, caption(image), recipe.picture(k) if view.final else None))
         rows.append((seed, shots))
-    return gallery(legend, rows, final)
+    return gallery(legend, rows, view.final)
+
+
+def curve(values: list[float], steps: int, name: str, width: int = 160, height: int = 34) -> str:
+    """A small plot of values over the steps, as far as they go."""
+    if len(values) < 2:
+        return ""
+    low, high = min(values), max(values)
+    points = " ".join(
+        f"{(i + 0.5) / max(steps, len(values)) * width:.1f},"
+        f"{2 + (height - 4) * (high - value) / (high - low or 1):.1f}"
+        for i, value in enumerate(values)
+    )
+    label = f"{name}: from {values[0]:.3g} to {values[-1]:.3g} in {len(values)} steps"
+    return (
+        f'<span class="g-curve">{escape(name)} <svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title><polyline points="{points}" '
+        f'fill="none" stroke="currentColor" stroke-width="1.5"/></svg> <b>{values[-1]:.3g}</b></span>'
+    )
 
 
 def swatch(color: str, name: str) -> str:

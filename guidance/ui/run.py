@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gradio as gr
 from PIL import Image
@@ -29,9 +29,9 @@ def sentence(error: Exception) -> str:
     """What the user is told about an error; what is not theirs goes to the log."""
     if isinstance(error, RecipeError):
         return str(error)
-    from guidance.generation import GuidanceError  # imports torch, which a run that got here has done
+    from guidance.generation import TOLD  # imports torch, which a run that got here has done
 
-    if isinstance(error, GuidanceError):
+    if isinstance(error, TOLD):
         return str(error)
     log.error("A run failed.", exc_info=error)
     return WENT_WRONG
@@ -72,11 +72,22 @@ Variants = dict[str, Recipe]  # what stands beside one another, by its label
 
 
 @dataclass(frozen=True)
+class View:
+    """What a run has to show at some step."""
+
+    recipe: Recipe
+    variants: Variants  # the recipe among them
+    images: dict[Recipe, list[Image.Image]]
+    final: bool
+    losses: dict[str, list[float]] = field(default_factory=dict)  # for each step, the mean over pictures
+
+
+@dataclass(frozen=True)
 class Tab:
     """What a tab brings to a run: how its controls become a recipe, what to compare it with, and how both are shown."""
 
     parse: Callable[..., tuple[Recipe, Variants]]  # control values to the recipe and what is shown, itself among them
-    render: Callable[[Recipe, Variants, dict[Recipe, list[Image.Image]], bool], str]  # the last: finished; gives HTML
+    render: Callable[[View], str]  # HTML
 
 
 def pretty(recipe: Recipe) -> str:
@@ -94,24 +105,28 @@ def runner(compute: Compute, tab: Tab) -> Callable[..., Iterator[tuple]]:
             runs = {other: stack.enter_context(closing(compute(other))) for other in [recipe, *variants.values()]
                     if other not in images}  # fmt: skip
             started = shown = time.monotonic()
+            losses: dict[str, list[float]] = {}
             # All go on a step at a time, so that one sees the same noise become different pictures.
             for frame in runs[recipe]:
-                frames = {other: frame if other == recipe else next(run) for other, run in runs.items()}
+                frames = {other: frame if other == recipe else next(run, None) for other, run in runs.items()}
                 now, progress.step, progress.steps = time.monotonic(), frame.step, frame.steps
+                for name, value in getattr(frame, "losses", {}).items():
+                    losses.setdefault(name, []).append(value.mean().item())
                 if frame.step == 1:  # a first step may have loaded the model, so time is told from its end
                     started = now
                 last = frame.step == frame.steps
                 if last or frame.step == 1 or now - shown >= PREVIEW:
                     shown = now
-                    images |= {other: frame.images() for other, frame in frames.items()}
+                    images |= {other: frame.images() for other, frame in frames.items() if frame}
                 if shown == now and not last:
-                    html = tab.render(recipe, variants, images, False)
+                    html = tab.render(View(recipe, variants, images, False, losses))
                     yield html, running(progress, now - started), gr.skip()
         for other in runs.keys() - {recipe}:
             cache.put(other, images[other])
-        html = tab.render(recipe, variants, images, True)
+        html = tab.render(View(recipe, variants, images, True, losses))
         number = "1 picture" if len(recipe.seeds) == 1 else f"{len(recipe.seeds)} pictures"
         done = f"Done: {number} in {frame.steps} steps, {time.monotonic() - started:.1f} s."
+        done = " ".join([done, *getattr(frame, "notes", ())])
         yield html, pictures.status("done", done), pretty(recipe)
 
     def handler(progress: Progress, *values: object) -> Iterator[tuple]:

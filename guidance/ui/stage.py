@@ -106,10 +106,11 @@ def examples(stage: Stage, picks: gr.HTML, example: Callable[[gr.EventData], lis
     picks.select(example, None, outputs, **QUICK).then(None, js=PRESS % stage.name, api_visibility="private")
 
 
-def examples_html(examples: dict[str, str]) -> str:
-    """A row of examples to click, each a name and a colour or none."""
+def examples_row(examples: dict[str, str], wide: bool = False) -> gr.HTML:
+    """Examples to click, each a name and a colour or none; `wide` ones stand one below another."""
     buttons = ""
     for index, (name, color) in enumerate(examples.items()):
         dot = f'<i style="background:{color}"></i>' if color else ""
         buttons += f'<button type="button" data-example="{index}">{dot}{escape(name)}</button>'
-    return f'<div class="g-examples" role="group" aria-label="Examples">{buttons}</div>'
+    look = "g-examples g-wide" if wide else "g-examples"
+    return gr.HTML(f'<div class="{look}" role="group" aria-label="Examples">{buttons}</div>', js_on_load=PICK)

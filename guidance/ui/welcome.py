@@ -31,6 +31,28 @@ rms(<var>&epsilon;</var>) &middot; <var>g</var>&thinsp;/&thinsp;rms(<var>g</var>
 """,
 )
 
+CLIP = Welcome(
+    "Say what you want to see, press Paint.",
+    """
+<section class="g-how"><h2>How it works</h2>
+<ol>
+<li>At every step, the estimate <var>x&#770;</var><sub>0</sub> is cut at random places, and CLIP, a network that puts
+  pictures and sentences into one space, judges every cut.</li>
+<li>The loss is the squared angle between where the cut lies and where your sentence lies, by weight for several
+  sentences; a negative weight pushes away.</li>
+<li>Its gradient <var>g</var> bends the step by your strength <var>s</var>. The model that paints was never told a word;
+  the built-in CLIP knows about 180, and says so when it does not know one of yours.</li>
+</ol>
+<p class="g-formula" role="math" aria-label="loss is the mean over cuts of two arc sine squared of half the distance
+between the embeddings of the cut and of the prompt; epsilon prime is epsilon plus s times w of t, times r m s of
+epsilon, times g over r m s of g">
+<span>loss = mean<sub>cuts</sub> 2 arcsin<sup>2</sup>(&Vert;<var>f</var>(cut) &minus; <var>f</var>(prompt)&Vert; / 2)
+</span>
+<span><var>&epsilon;&prime;</var> = <var>&epsilon;</var> + <var>s</var>&thinsp;<var>w</var>(<var>t</var>) &middot;
+rms(<var>&epsilon;</var>) &middot; <var>g</var>&thinsp;/&thinsp;rms(<var>g</var>)</span></p>
+</section>
+""",
+)
 DIGITS = Welcome(
     "Type digits, press Paint.",
     """

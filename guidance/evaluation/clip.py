@@ -1,0 +1,122 @@
+"""Prompt guidance: does a picture show what the prompt names; presets, scales, ingredients, the course's loop."""
+
+import json
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from guidance.evaluation import metrics
+from guidance.evaluation.samples import data, grid, pictures
+from guidance.models import catalogue
+from guidance.recipes import PRESETS, ClipRecipe
+from guidance.training import captions
+from guidance.training.diffusion import SEEDS
+from guidance.training.landscapes import ATTRIBUTES, attributes
+
+Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
+SCALE = PRESETS["fast"]["scale"]
+# The presets over all prompts; what follows over every fourth.
+WHOLE = {"fast": ClipRecipe(), "quality": ClipRecipe(preset="quality")}
+PARTS = {
+    **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 3, SCALE * 2)},
+    **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale) for scale in (2.0, 8.0, 30.0, 100.0)},
+    "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
+    "constant w(t)": ClipRecipe(weight="constant"), "early w(t)": ClipRecipe(weight="early"),
+    "time travel, 1 more": ClipRecipe(travel=1), "from 0.1 to 0.8": ClipRecipe(start=0.1, stop=0.8),
+}  # fmt: skip
+
+
+def prompts(count: int = 160, seed: int = 1) -> list[Prompt]:
+    """Prompts with the attributes they name: three in eight name one, the others two to four that occur together."""
+    words, made = random.Random(seed), []
+    truth = attributes(torch.arange(count) + SEEDS["evaluation"] + 100_000)
+    for k, row in enumerate(truth):
+        true = [name for name, shown in zip(ATTRIBUTES, row.tolist(), strict=True) if shown]
+        names = [ATTRIBUTES[k % len(ATTRIBUTES)]] if k % 8 < 3 else words.sample(true, min(len(true), 2 + k % 3))
+        say = words.choice([captions.sentence, captions.fragment])
+        made.append((say(names, words), names))
+    return made
+
+
+def shows(judge: nn.Module, batch: Tensor, names: list[str]) -> Tensor:
+    """Whether each picture (N, 3, 64, 64) shows every one of the attributes: (N,) bool."""
+    with torch.no_grad():
+        return (judge(batch)[:, [ATTRIBUTES.index(name) for name in names]] > 0).all(1)
+
+
+def measure(judge: nn.Module, known: Tensor, asked: list[Prompt], sets: list[Tensor]) -> dict[str, float]:
+    """Success with prompts of one attribute and of several, in %, and the distance of all pictures to the data."""
+    shares = {"one attribute %": [], "two to four %": []}
+    for (_, names), batch in zip(asked, sets, strict=True):
+        kind = "one attribute %" if len(names) == 1 else "two to four %"
+        shares[kind].append(shows(judge, batch, names).float().mean())
+    means = {kind: 100 * torch.stack(values).mean().item() for kind, values in shares.items()}
+    made = torch.cat(sets)
+    return means | {"KID x 1000": metrics.kid(metrics.features(judge, made), known), "contrast": metrics.contrast(made)}
+
+
+def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
+    """Print the table, save it, the curve over the scale, and a sheet of the default's pictures, a prompt a row."""
+    out.mkdir(parents=True, exist_ok=True)
+    judge, asked = catalogue.judge(), prompts(count)
+    known = metrics.features(judge, data(2048, skip=2048))
+    print(f"{len(asked)} prompts x {seeds} seeds; from the third row on {len(asked[::4])} prompts\n")
+    rows: list[dict] = []
+
+    def add(name: str, chosen: list[Prompt], sets: list[Tensor], seconds: float) -> None:
+        rows.append({"setting": name} | measure(judge, known, chosen, sets) | {"s a prompt": seconds / len(chosen)})
+        if len(rows) == 1:
+            print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
+        cells = [f"{value:.3g}" if isinstance(value, float) else value for value in rows[-1].values()]
+        print("| " + " | ".join(cells) + " |", flush=True)
+        (out / "clip.json").write_text(json.dumps(rows, indent=1))
+
+    started = time.perf_counter()
+    bare = list(pictures(ClipRecipe().unguided(), seeds * len(asked)).split(seeds))
+    add("unguided", asked, bare, time.perf_counter() - started)
+    for name, recipe in (WHOLE | PARTS).items():
+        chosen = asked if name in WHOLE else asked[::4]
+        started = time.perf_counter()
+        # Each prompt has seeds of its own, which the unguided pictures share.
+        sets = [pictures(replace(recipe, prompt=prompt[0], seed=seeds * asked.index(prompt)), seeds)
+                for prompt in tqdm(chosen, leave=False)]  # fmt: skip
+        add(name, chosen, sets, time.perf_counter() - started)
+        if name == "fast":
+            sheet = [torch.cat(both) for both in zip(bare[:12], sets[:12], strict=True)]
+            grid(torch.cat(sheet), 2 * seeds).save(out / "clip.png")
+    negatives(judge, seeds)
+    plot(rows, out / "clip-plot.png")
+
+
+def negatives(judge: nn.Module, seeds: int) -> None:
+    """Print how a negative weight, and a small one, move the share of what they weigh."""
+    print("\n| attribute | unguided % | alone | noon, and it at 0.3 | noon, and it at -0.5 |\n|---|---|---|---|---|")
+    bare = pictures(ClipRecipe().unguided(), 16 * seeds)
+    for name in ("clouds", "mist", "sea", "mountains"):
+        asked = (name, f"noon | {name}:0.3", f"noon | {name}:-0.5")
+        sets = [bare, *(pictures(ClipRecipe(prompt=prompt), 4 * seeds) for prompt in asked)]
+        shares = [100 * shows(judge, batch, [name]).float().mean().item() for batch in sets]
+        print(f"| {name} | " + " | ".join(f"{share:.0f}" for share in shares) + " |", flush=True)
+
+
+def plot(rows: list[dict], path: Path) -> None:
+    """Success with two to four attributes against KID over the scale, ours and the course's."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for label in ("fast", "course"):
+        curve = [row for row in rows if row["setting"] == label or row["setting"].startswith(f"{label}, scale")]
+        points = sorted((row["KID x 1000"], row["two to four %"]) for row in curve)
+        axes.plot(*zip(*points, strict=True), "o-", label=label, markersize=4)
+    for row in rows:
+        if row["setting"] in ("unguided", "quality"):
+            axes.plot(row["KID x 1000"], row["two to four %"], "s", label=row["setting"])
+    axes.set(xlabel="KID x 1000", ylabel="pictures that show all of two to four attributes, %")
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
