@@ -2,12 +2,17 @@
 
 import base64
 import io
+import json
+import pathlib
+import pickle
 
 import numpy as np
 import open_clip
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
+from safetensors.torch import save_file
 
 from guidance import ClipRecipe, generate, images
 from guidance.__main__ import main
@@ -226,10 +231,8 @@ def test_embeddings_are_kept():
 @pytest.fixture
 def openai(monkeypatch):
     """ViT-B-32 with random weights where the downloaded one would be."""
-    real = open_clip.create_model
-    offline = lambda name, pretrained=None, **options: real(name, **options | {"require_pretrained": False})  # noqa: E731
     torch.manual_seed(0)
-    monkeypatch.setattr(open_clip, "create_model", offline)
+    monkeypatch.setattr(clips, "downloaded", lambda name: clips.untrained(name.split("/")[0], torch.device("cpu")))
     clips.load.cache_clear()
     yield clips.get("ViT-B-32/openai")
     clips.load.cache_clear()
@@ -246,11 +249,39 @@ def test_openai_s_clip_walks_the_same_path(openai):
     assert last.losses["prompt"].isfinite().all()
 
 
-def test_a_clip_that_cannot_be_downloaded_says_so(monkeypatch):
-    def fail(*args, **options):
-        raise OSError("https://internal/secret")
+TINY = {
+    "embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}  # fmt: skip
 
-    monkeypatch.setattr(open_clip, "create_model", fail)
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_a_file_as_the_hub_has_it_is_loaded(kind, tmp_path):
+    (tmp_path / "tiny-for-tests.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(tmp_path)
+    source = open_clip.create_model("tiny-for-tests")
+    path = tmp_path / f"weights.{kind}"
+    save_file(source.state_dict(), path) if kind == "safetensors" else torch.save(source.state_dict(), path)
+    described = {"quick_gelu": True, "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    judge = clips.loaded("tiny-for-tests", str(path), described, torch.device("cpu"))
+    assert torch.equal(judge.network.visual.conv1.weight.float(), source.visual.conv1.weight.to(judge.dtype).float())
+    assert "QuickGELU" in repr(judge.network)
+    x = torch.rand(2, 3, 32, 32)
+    theirs = judge.network.encode_image(((x - 0.5) / 0.25).to(judge.dtype)).float()
+    assert torch.allclose(judge.encode_image(x), theirs, atol=2e-2)
+
+
+def test_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path):
+    (tmp_path / "tiny-for-tests.json").write_text(json.dumps(TINY))
+    open_clip.add_model_config(tmp_path)
+    torch.save({"state_dict": pathlib.PurePosixPath("/")}, tmp_path / "x.bin")
+    described = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    with pytest.raises((RuntimeError, pickle.UnpicklingError)):
+        clips.loaded("tiny-for-tests", str(tmp_path / "x.bin"), described, torch.device("cpu"))
+
+
+def test_a_clip_that_cannot_be_downloaded_says_so(monkeypatch):
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
     clips.load.cache_clear()
     with pytest.raises(ModelError) as error:
         list(generate(ClipRecipe(clip="ViT-B-16/openai")))

@@ -1,12 +1,14 @@
 """CLIPs behind one control: the built-in one, and those that open_clip downloads."""
 
 import json
+import pickle
 import threading
 from functools import lru_cache
 from pathlib import Path
 
 import open_clip
 import torch
+from huggingface_hub import try_to_load_from_cache
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from PIL import Image
 from safetensors.torch import load_file
@@ -17,6 +19,7 @@ from torchvision.transforms.functional import to_tensor
 from guidance import settings
 from guidance.models.device import device, precision
 from guidance.models.errors import ModelError
+from guidance.models.hub import online
 from guidance.models.model import padded
 from guidance.models.words import WordTokenizer
 
@@ -98,19 +101,36 @@ def built_in(folder: Path) -> Clip:
 
 
 def downloaded(name: str) -> Clip:
-    """One of DOWNLOADS; ModelError when it cannot be had."""
+    """One of DOWNLOADS, from the cache of the Hub or over the network; ModelError when it cannot be had."""
     architecture, tag = name.split("/")
-    where = device()
+    described = open_clip.get_pretrained_cfg(architecture, tag)
     try:
-        network = open_clip.create_model(architecture, pretrained=tag, precision="fp32", device="cpu")
-        tokenizer = open_clip.get_tokenizer(architecture)
+        return loaded(architecture, weights(described), described, device())
     except ImportError as error:
         raise ModelError(f"This CLIP needs another package: pip install {error.name}") from error
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         message = f"The CLIP {name} could not be downloaded; is there a network? The built-in one is always there."
         raise ModelError(message) from error
-    normal = network.visual.preprocess_cfg
-    return Clip(network.to(where, precision(where)), tokenizer, list(normal["mean"]), list(normal["std"]))
+
+
+def weights(described: dict) -> str:
+    """The file of what open_clip describes: cached, else downloaded, safetensors where there are any."""
+    for file in ("open_clip_model.safetensors", "open_clip_pytorch_model.bin"):
+        if isinstance(cached := try_to_load_from_cache(described["hf_hub"].strip("/"), file), str):
+            return cached
+    if not online():
+        raise OSError("The Hub does not answer.")
+    return open_clip.download_pretrained(described)
+
+
+def loaded(architecture: str, path: str, described: dict, where: torch.device) -> Clip:
+    """An open_clip architecture with the weights in a file; of a pickle only tensors are taken."""
+    network = open_clip.create_model(
+        architecture, pretrained=path, precision="fp32", force_quick_gelu=described.get("quick_gelu", False),
+        require_pretrained=True, weights_only=True,
+    )  # fmt: skip
+    tokenizer = open_clip.get_tokenizer(architecture)
+    return Clip(network.to(where, precision(where)), tokenizer, list(described["mean"]), list(described["std"]))
 
 
 def untrained(architecture: str, where: torch.device) -> Clip:

@@ -69,7 +69,7 @@ def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
                 **controls.scale_slider(defaults.rule, defaults.scale), label="Strength", buttons=[],
                 info="0 leaves the model alone; too much breaks the picture.",
             )  # fmt: skip
-            fields |= controls.batch(defaults)
+            fields |= controls.batch(NAME, defaults)
             paint, stop = stage.buttons(NAME)
             with gr.Accordion("A picture as a prompt", open=False, elem_id="clip-image"):
                 fields["image"] = gr.Image(
@@ -89,7 +89,7 @@ def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
                     info="How often the middle steps are taken again.",
                 )  # fmt: skip
                 fields |= controls.rules(defaults) | controls.interval(defaults)
-                fields |= controls.sampler(defaults) | controls.model(defaults)
+                fields |= controls.sampler(NAME, defaults) | controls.model(defaults)
         here = stage.results(NAME, paint, stop, welcome.CLIP, welcome.placeholder("#3f5f8f"), defaults)
 
     def parse(*values: object) -> tuple[ClipRecipe, Variants]:

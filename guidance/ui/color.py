@@ -73,7 +73,7 @@ def tab(compute: Callable[[ColorRecipe], Iterator]) -> None:
                 **controls.scale_slider(defaults.rule), label="Strength", elem_id="color-scale", buttons=[],
                 info="0 leaves the model alone; too much flattens the picture.",
             )  # fmt: skip
-            fields |= controls.batch(defaults)
+            fields |= controls.batch(NAME, defaults)
             paint, stop = stage.buttons(NAME)
             with gr.Accordion("Advanced", open=False, elem_id="color-advanced"):
                 fields["loss"] = gr.Radio(
@@ -81,7 +81,7 @@ def tab(compute: Callable[[ColorRecipe], Iterator]) -> None:
                     info="Overall tone leaves light and shade free; Every pixel pulls each one to the colour.",
                 )  # fmt: skip
                 fields |= controls.steering(defaults, fields["scale"], fields["loss"])
-                fields |= controls.sampler(defaults) | controls.model(defaults)
+                fields |= controls.sampler(NAME, defaults) | controls.model(defaults)
         here = stage.results(NAME, paint, stop, welcome.COLOR, welcome.placeholder(defaults.color), defaults)
 
     def parse(*values: object) -> tuple[ColorRecipe, Variants]:

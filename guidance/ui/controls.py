@@ -28,9 +28,12 @@ def scale_slider(rule: str, scale: float | None = None) -> dict:
     return {"minimum": 0, "maximum": end, "step": step, "value": value}
 
 
-def batch(defaults: Recipe) -> dict[str, Component]:
+def batch(name: str, defaults: Recipe) -> dict[str, Component]:
     """How many pictures and from which seed."""
-    count = gr.Slider(1, MAX_COUNT, COUNT, step=1, label="Pictures", buttons=[], info="Each from its own noise.")
+    count = gr.Slider(
+        1, MAX_COUNT, COUNT, step=1, label="Pictures", buttons=[], info="Each from its own noise.",
+        elem_id=f"{name}-count",
+    )  # fmt: skip
     return {"count": count, "seed": seed(defaults)}
 
 
@@ -91,9 +94,11 @@ def interval(defaults: Recipe) -> dict[str, Component]:
     return {"start": start, "stop": stop}
 
 
-def sampler(defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Component]:
+def sampler(name: str, defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Component]:
     """How the model is sampled, in `most` steps at most."""
-    steps = gr.Slider(1, most, defaults.steps, step=1, label="Steps", buttons=[], info="More: slower, finer.")
+    steps = gr.Slider(
+        1, most, defaults.steps, step=1, label="Steps", buttons=[], info="More: slower, finer.", elem_id=f"{name}-steps"
+    )
     solver = gr.Radio(
         labelled(SOLVERS, recipes.SOLVERS), value=defaults.solver, label="Solver",
         info="DDIM is plain; DPM-Solver++ needs fewer steps; DDPM adds noise at each and needs many.",

@@ -89,8 +89,9 @@ def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
                 0, 20, defaults.scale, step=0.1, label="Strength", buttons=[], info=MEANINGS[defaults.guidance]
             )
             fields["count"] = gr.Slider(
-                1, MAX_ROWS, 4, step=1, label="Rounds", buttons=[], info="How often the digits are drawn, each anew."
-            )
+                1, MAX_ROWS, 4, step=1, label="Rounds", buttons=[], info="How often the digits are drawn, each anew.",
+                elem_id="digits-count",
+            )  # fmt: skip
             fields["seed"] = controls.seed(defaults)
             paint, stop = stage.buttons(NAME)
             comparison = gr.Radio(
@@ -107,7 +108,7 @@ def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
                     controls.labelled(CONDITIONINGS, recipes.CONDITIONINGS), value=defaults.conditioning,
                     label="How the network is told", info="Three networks of like size; each learned it its own way.",
                 )  # fmt: skip
-                fields |= controls.interval(defaults) | controls.sampler(defaults, most=1000)
+                fields |= controls.interval(defaults) | controls.sampler(NAME, defaults, most=1000)
         here = stage.results(NAME, paint, stop, welcome.DIGITS, welcome.DIGIT_TILES, defaults)
 
     def parse(comparison: str, *values: object) -> tuple[DigitRecipe, Variants]:

@@ -21,8 +21,8 @@ def status(page, state: str) -> str:
 
 def number(page, label: str, value: object) -> None:
     """Type into the number box of a slider, or of the seed."""
-    slider = f'input[aria-label="number input for {label}"]'
-    box = page.locator(".g-seed input" if label == "Seed" else slider)
+    slider = f'input[aria-label="number input for {label}"]:visible'
+    box = page.locator(".g-seed input:visible" if label == "Seed" else slider)
     box.fill(str(value))
     box.press("Tab")
 
@@ -100,9 +100,9 @@ def test_a_seed_can_be_rolled_and_taken_from_a_picture(page):
 
 def test_the_rule_brings_its_own_range(page):
     small(page)
-    box = page.locator('input[aria-label="number input for Strength"]')
+    box = page.locator('#color-scale input[type="number"]')
     assert float(box.input_value()) == recipes.DEFAULTS["normalized"]["scale"]
-    page.get_by_label("The course's", exact=True).check()
+    page.locator("#color-advanced").get_by_label("The course's", exact=True).check()
     page.wait_for_function("document.querySelector('input[aria-label=\"number input for Strength\"]').max === '1000'")
     assert float(box.input_value()) == recipes.DEFAULTS["course"]["scale"]
 
