@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
+    settings.PUBLIC = settings.PUBLIC or options.share
     demo = page.build()
     page.launch(demo, host=options.host, port=options.port, share=options.share)
     threading.Thread(target=page.warm_up, daemon=True).start()  # after launch, so that the page is there at once

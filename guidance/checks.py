@@ -71,6 +71,7 @@ def digits(value: object, most: int) -> str:
 
 MAX_PROMPT, MAX_PARTS, MAX_WEIGHT = 1000, 16, 10.0
 SIDE = 256  # a picture used as a prompt is kept at this size; few CLIPs see more
+REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)
 UNREADABLE = "The picture used as a prompt cannot be read: a PNG, JPEG or WebP of at most 50 megapixels is taken."
 
 
@@ -122,3 +123,13 @@ def pack(path: Path) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "WEBP", quality=90)
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def model(value: object, built_in: tuple[str, ...]) -> str:
+    """A built-in model's name, a repository "owner/name" with or without "@revision", or a folder; else RecipeError."""
+    text = value if isinstance(value, str) and len(value) <= 200 and value.isprintable() else ""
+    there = text in built_in or REPOSITORY.fullmatch(text)
+    if not there and not (text and Path(text).expanduser().is_dir()):
+        names = ", ".join(built_in)
+        raise RecipeError(f"Model must be {names}, a model on the Hub such as google/ddpm-cat-256, or a folder.")
+    return text

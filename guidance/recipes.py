@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin
 
-from guidance.checks import RecipeError, choice, color, digits, picture, prompts, real, whole
+from guidance.checks import RecipeError, choice, color, digits, model, picture, prompts, real, whole
 
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 MODELS = ("landscapes",)
@@ -88,7 +88,7 @@ class ColorRecipe:
                 object.__setattr__(self, name, value)
         checked = {
             "color": color(self.color),
-            "model": choice("Model", self.model, MODELS),
+            "model": model(self.model, MODELS),
             "loss": choice("Loss", self.loss, COLOR_LOSSES),
             "scale": real("Scale", self.scale, 0, MAX_SCALES[self.rule]),
             "method": choice("Method", self.method, METHODS),
@@ -153,7 +153,7 @@ class ClipRecipe:
         checked = {
             "image": picture(self.image),
             "clip": choice("CLIP", self.clip, CLIPS),
-            "model": choice("Model", self.model, MODELS),
+            "model": model(self.model, MODELS),
             "rule": choice("Rule", self.rule, RULES),
             "method": choice("Method", self.method, METHODS),
             "weight": choice("Weight", self.weight, WEIGHTS),

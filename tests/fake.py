@@ -66,7 +66,8 @@ WRONG = [
     ({"count": 1000}, "Count must be a whole number from 1 to"),
     ({"seed": -1}, "Seed must be a whole number from 0 to"),
     ({"seed": 10**30}, "Seed must be a whole number from 0 to"),
-    ({"model": "../etc"}, "Model must be one of: landscapes."),
+    ({"model": "../etc"}, "Model must be"),
+    ({"model": "/etc"}, "Model must be one of those that the page lists"),
     ({"solver": "euler"}, "Solver must be one of"),
     ({"start": 0.8, "stop": 0.2}, "Start must not lie after stop."),
 ]

@@ -19,6 +19,7 @@ from guidance.__main__ import main
 from guidance.checks import RecipeError, pack, prompts
 from guidance.losses.clip import cut, great_circle, prompt_loss
 from guidance.models import clips
+from guidance.models.cache import Cache, weight
 from guidance.models.errors import ModelError
 from guidance.models.words import WordTokenizer
 from guidance.recipes import PRESETS, read_png
@@ -233,9 +234,8 @@ def openai(monkeypatch):
     """ViT-B-32 with random weights where the downloaded one would be."""
     torch.manual_seed(0)
     monkeypatch.setattr(clips, "downloaded", lambda name: clips.untrained(name.split("/")[0], torch.device("cpu")))
-    clips.load.cache_clear()
-    yield clips.get("ViT-B-32/openai")
-    clips.load.cache_clear()
+    monkeypatch.setattr(clips, "cache", Cache(lambda: 2**31, weight))
+    return clips.get("ViT-B-32/openai")
 
 
 def test_openai_s_clip_walks_the_same_path(openai):
@@ -282,7 +282,6 @@ def test_a_pickle_that_holds_more_than_tensors_is_refused(tmp_path):
 
 def test_a_clip_that_cannot_be_downloaded_says_so(monkeypatch):
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
-    clips.load.cache_clear()
     with pytest.raises(ModelError) as error:
         list(generate(ClipRecipe(clip="ViT-B-16/openai")))
     expected = "The CLIP ViT-B-16/openai could not be downloaded; is there a network? The built-in one is always there."

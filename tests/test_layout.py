@@ -53,7 +53,7 @@ def test_libraries_stay_in_their_rooms():
 def test_importing_everything_loads_no_weights_and_the_front_door_is_light():
     code = "import sys, guidance, guidance.recipes, guidance.__main__; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-    code = "import guidance.bench; from guidance.models import catalogue; assert not catalogue._models"
+    code = "import guidance.bench; from guidance.models.cache import cache; assert not cache.held()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 

@@ -7,7 +7,8 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 
 from guidance import settings
-from guidance.models import catalogue
+from guidance.models import catalogue, loading
+from guidance.models.cache import Cache, weight
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
 from tests.exact import generators, noise, tiny_unet
@@ -15,11 +16,8 @@ from tests.exact import generators, noise, tiny_unet
 
 def test_a_model_is_loaded_once_by_two_callers(monkeypatch):
     loads = []
-    real = catalogue.UNet2DModel.from_pretrained
-    monkeypatch.setattr(catalogue, "_models", {})
-    monkeypatch.setattr(
-        catalogue.UNet2DModel, "from_pretrained", lambda *args, **options: loads.append(1) or real(*args, **options)
-    )
+    monkeypatch.setattr(catalogue, "cache", Cache(lambda: 2**30, weight))
+    monkeypatch.setattr(catalogue, "open_model", lambda path: loads.append(path) or loading.open_model(path))
     threads = [threading.Thread(target=catalogue.get, args=("landscapes",)) for _ in range(2)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]

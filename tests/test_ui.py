@@ -178,7 +178,7 @@ def test_examples_and_the_rule_keep_the_slider_in_range():
 def test_every_choice_of_the_recipes_is_on_the_page_with_a_name():
     names = {
         recipes.METHODS: controls.METHODS, recipes.RULES: controls.RULES, recipes.SOLVERS: controls.SOLVERS,
-        recipes.WEIGHTS: controls.WEIGHTS, recipes.MODELS: controls.MODELS, recipes.COLOR_LOSSES: color.LOSSES,
+        recipes.WEIGHTS: controls.WEIGHTS, recipes.COLOR_LOSSES: color.LOSSES,
     }  # fmt: skip
     for values, labels in names.items():
         assert set(values) == set(labels)

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import threading
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch.nn.functional import interpolate, normalize
 from torchvision.transforms.functional import to_tensor
 
 from guidance import settings
+from guidance.models.cache import cache
 from guidance.models.device import device, precision
 from guidance.models.errors import ModelError
 from guidance.models.hub import online
@@ -26,7 +26,6 @@ from guidance.models.words import WordTokenizer
 # Architecture and tag of what open_clip may download; it would also take a path or a hub's id.
 DOWNLOADS = ("ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", "ViT-B-32/laion2b_s34b_b79k",
              "ViT-B-16-SigLIP/webli")  # fmt: skip
-_loading = threading.Lock()
 
 
 class Clip:
@@ -140,13 +139,7 @@ def untrained(architecture: str, where: torch.device) -> Clip:
     return Clip(network, open_clip.get_tokenizer(architecture), list(normal["mean"]), list(normal["std"]))
 
 
-@lru_cache(4)
-def load(name: str) -> Clip:
-    """The CLIP of a name, "landscapes" or one of DOWNLOADS."""
-    return built_in(settings.ASSETS / "clip") if name == "landscapes" else downloaded(name)
-
-
 def get(name: str) -> Clip:
-    """The CLIP of a name, loaded once; two callers at once wait for one load."""
-    with _loading:
-        return load(name)
+    """The CLIP of a name, "landscapes" or one of DOWNLOADS."""
+    load = (lambda: built_in(settings.ASSETS / "clip")) if name == "landscapes" else (lambda: downloaded(name))
+    return cache.get(f"CLIP {name}", load)

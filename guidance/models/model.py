@@ -37,7 +37,8 @@ class Model:
         """The network on at most `batch` pictures, padded to that number."""
         x = padded(x_t, self.batch).to(self.dtype, memory_format=torch.channels_last)
         condition = [padded(tensor, self.batch) for tensor in condition]
-        return self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)].float()
+        output = self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)]
+        return output[:, : self.channels].float()  # what lies beyond is a learned variance
 
 
 def padded(part: Tensor, batch: int) -> Tensor:

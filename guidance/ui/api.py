@@ -12,7 +12,7 @@ from PIL import Image
 from guidance import recipes
 from guidance.checks import whole
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
-from guidance.ui import run
+from guidance.ui import controls, run
 
 D, C, N = ColorRecipe(), ClipRecipe(), DigitRecipe()
 MAX_PICTURES = 200  # in one call
@@ -88,6 +88,7 @@ def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> list[dict]:
     try:
         made = recipe()
         whole("Count", len(made.seeds), 1, MAX_PICTURES)
+        controls.offered(getattr(made, "model", "landscapes"))
         frame = deque(compute(made), maxlen=1).pop()
     except Exception as error:
         raise gr.Error(run.sentence(error), print_exception=False) from None

@@ -3,7 +3,8 @@
 import gradio as gr
 from gradio.components import Component
 
-from guidance import recipes
+from guidance import checks, recipes, settings
+from guidance.checks import RecipeError
 from guidance.recipes import ClipRecipe, ColorRecipe, Recipe
 
 COUNT, MAX_COUNT, MAX_STEPS = 4, 16, 250  # the page's own limits; the API and the command line go on to the recipe's
@@ -11,8 +12,17 @@ SOLVERS = {"ddim": "DDIM", "dpm++": "DPM-Solver++", "ddpm": "DDPM"}
 METHODS = {"shortcut": "Shortcut", "full": "Full"}
 RULES = {"normalized": "Normalised", "course": "The course's"}
 WEIGHTS = {"constant": "Constant", "early": "Early", "late": "Late", "counter": "The course's counter"}
-MODELS = {"landscapes": "Landscapes, 64 px"}
+MODELS = {
+    "landscapes": "Landscapes, 64 px, built in",
+    "johnowhitaker/sd-class-wikiart-from-bedrooms": "WikiArt (the course's), 256 px, 455 MB, licence: see its card",
+    "google/ddpm-celebahq-256": "Faces, 256 px, 455 MB, Apache-2.0",
+    "google/ddpm-bedroom-256": "Bedrooms, 256 px, 455 MB, Apache-2.0",
+    "google/ddpm-church-256": "Churches, 256 px, 455 MB, Apache-2.0",
+    "google/ddpm-cat-256": "Cats, 256 px, 455 MB, Apache-2.0",
+    "johnowhitaker/ddpm-butterflies-32px": "Butterflies, 32 px, licence: see its card",
+}
 SCALES = {"normalized": (1.0, 0.005), "course": (1000.0, 1.0)}  # each rule's slider: its end and its step
+OFFERED = "Model must be one of those that the page lists, or where it is not public one on the Hub by owner/name."
 DICE = "() => Math.floor(Math.random() * 1000000)"
 
 
@@ -108,12 +118,26 @@ def sampler(name: str, defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Com
 
 def model(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
     """Which model paints."""
-    choices = labelled(MODELS, recipes.MODELS)
-    return {"model": gr.Dropdown(choices, value=defaults.model, label="Model", info="The network that paints.")}
+    info = "The network that paints; all but the built-in one are downloaded on first use."
+    own = "" if settings.PUBLIC else " Or type the name of any unconditional diffusers model on the Hub."
+    return {
+        "model": gr.Dropdown(
+            [(label, name) for name, label in MODELS.items()], value=defaults.model, label="Model", info=info + own,
+            allow_custom_value=not settings.PUBLIC,
+        )
+    }  # fmt: skip
+
+
+def offered(model: object) -> None:
+    """RecipeError for a model that visitors may not have: a folder here, and in public any that is not listed."""
+    listed = isinstance(model, str) and model in MODELS
+    if not listed and (settings.PUBLIC or not (isinstance(model, str) and checks.REPOSITORY.fullmatch(model))):
+        raise RecipeError(OFFERED)
 
 
 def check(values: dict) -> dict:
     """The values if they keep to the page's own limits, else RecipeError."""
+    offered(values["model"])
     recipes.whole("Steps", values["steps"], 1, MAX_STEPS)
     recipes.whole("Count", values["count"], 1, MAX_COUNT)
     return values

@@ -1,0 +1,89 @@
+"""The cache of loaded networks: each is loaded once, and the least recently used make room under a budget of memory."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from guidance import settings
+from guidance.models.device import device
+from guidance.models.errors import ModelError
+
+Thing = TypeVar("Thing")
+
+
+class Cache:
+    """Things by name, of at most `budget` bytes together; `size` tells what one takes."""
+
+    def __init__(self, budget: Callable[[], int], size: Callable[[object], int]):
+        self.budget, self.size = budget, size
+        self.things = OrderedDict[str, tuple[object, int]]()
+        self.lock, self.gates = threading.Lock(), dict[str, threading.Lock]()
+
+    def get(self, name: str, load: Callable[[], Thing]) -> Thing:
+        """What `load` gives, loaded once; callers for the same name wait for one load, others go on.
+
+        Raises ModelError when it alone is larger than the budget.
+        """
+        with self.lock:
+            gate = self.gates.setdefault(name, threading.Lock())
+        with gate:
+            with self.lock:
+                if name in self.things:
+                    self.things.move_to_end(name)
+                    return self.things[name][0]
+            thing = load()
+            size, most = self.size(thing), self.budget()
+            if size > most:
+                need = f"{size / 2**30:.1f} GiB, more than the {most / 2**30:.1f} GiB that models may take"
+                raise ModelError(f"This model takes {need}: raise GUIDANCE_CACHE_GIB.")
+            with self.lock:
+                while self.taken() + size > most:
+                    self.things.popitem(last=False)
+                self.things[name] = (thing, size)
+            return thing
+
+    def taken(self) -> int:
+        """Bytes that are held."""
+        return sum(size for _, size in self.things.values())
+
+    def held(self) -> list[tuple[str, int]]:
+        """Names and bytes of what is held, the most recently used first."""
+        with self.lock:
+            return [(name, size) for name, (_, size) in reversed(self.things.items())]
+
+
+def weight(thing: object) -> int:
+    """The bytes of a network, or of the one that a Model or a Clip holds."""
+    network: nn.Module = getattr(thing, "unet", None) or getattr(thing, "network", None) or thing
+    return sum(part.numel() * part.element_size() for part in (*network.parameters(), *network.buffers()))
+
+
+def free() -> int:
+    """Bytes that are free where networks go."""
+    if device().type == "cuda":
+        return torch.cuda.mem_get_info()[0]
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    return 16 * 2**30
+
+
+_budget: list[int] = []
+
+
+def budget() -> int:
+    """What GUIDANCE_CACHE_GIB says, or half of what was free at first."""
+    if settings.CACHE_GIB:
+        return int(settings.CACHE_GIB * 2**30)
+    if not _budget:
+        _budget.append(free() // 2)
+    return _budget[0]
+
+
+cache = Cache(budget, weight)
