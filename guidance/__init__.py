@@ -5,7 +5,8 @@
 """
 
 from guidance.checks import RecipeError
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, read_png, save_png
+from guidance.metadata import read_png, save_png
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
 
 __all__ = [
     "ClipRecipe", "ColorRecipe", "DigitRecipe", "RecipeError", "generate", "images", "read_digits", "read_png",

@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from guidance import recipes
+from guidance import metadata, recipes
 from guidance.checks import pack
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, RecipeError
 
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     again = commands.add_parser("again", help="make a picture again from its own metadata")
     again.add_argument("picture", type=Path)
     again.add_argument("--out", type=Path, required=True)
-    again.set_defaults(run=lambda options: save(recipes.read_png(options.picture), options.out))
+    again.set_defaults(run=lambda options: save(metadata.read_png(options.picture), options.out))
 
     train = commands.add_parser("train", help="train a network that ships")
     train.add_argument("network", choices=TRAININGS)
@@ -123,7 +123,7 @@ def save(recipe: Recipe, out: Path) -> None:
         print(f"guidance: {note}", file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
     for k, image in enumerate(last.images()):
-        print(recipes.save_png(image, out / f"{k:03d}.png", recipe.picture(k)))
+        print(metadata.save_png(image, out / f"{k:03d}.png", recipe.picture(k)))
 
 
 def run_train(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from guidance import recipes
+from guidance import metadata
 from guidance.recipes import ColorRecipe
 from guidance.ui import page
 from tests.fake import WRONG, Fake
@@ -39,7 +39,7 @@ def paths(files: list) -> list[str]:
 def test_the_api_gives_pngs_that_carry_their_recipes(client):
     files = client.predict(color="rgba(10, 20, 30, 1)", steps=2, seed=5, count=2, api_name="/color")
     recipe = ColorRecipe(color="#0a141e", steps=2, seed=5, count=2)
-    assert [recipes.read_png(path) for path in paths(files)] == [recipe.picture(0), recipe.picture(1)]
+    assert [metadata.read_png(path) for path in paths(files)] == [recipe.picture(0), recipe.picture(1)]
 
 
 def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(client):
@@ -50,7 +50,7 @@ def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(clie
     by_rule = dict.fromkeys(("scale", "loss", "weight"))
     assert {p["parameter_name"]: p["parameter_default"] for p in parameters} == DEFAULTS | by_rule
     assert all(p["parameter_has_default"] for p in parameters)
-    assert recipes.read_png(*paths(client.predict(api_name="/color"))) == ColorRecipe()
+    assert metadata.read_png(*paths(client.predict(api_name="/color"))) == ColorRecipe()
 
 
 @pytest.mark.parametrize(("values", "expected"), [row for row in WRONG if row[0].get("scale") is not math.nan])

@@ -18,11 +18,12 @@ from guidance import ClipRecipe, generate, images
 from guidance.__main__ import main
 from guidance.checks import RecipeError, pack, prompts
 from guidance.losses.clip import cut, great_circle, prompt_loss
+from guidance.metadata import read_png
 from guidance.models import clips
 from guidance.models.cache import Cache, weight
 from guidance.models.errors import ModelError
 from guidance.models.words import WordTokenizer
-from guidance.recipes import PRESETS, read_png
+from guidance.recipes import PRESETS
 from guidance.sampling.guides import network
 from guidance.sampling.sample import order, sample
 from guidance.sampling.schedule import Schedule

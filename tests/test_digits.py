@@ -13,9 +13,10 @@ from guidance import DigitRecipe, generate, images, read_digits
 from guidance.__main__ import main
 from guidance.checks import RecipeError
 from guidance.losses.classifier import CLASSIFIERS
+from guidance.metadata import read_png
 from guidance.models import catalogue
 from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.recipes import CONDITIONINGS, GUIDANCES, read_png
+from guidance.recipes import CONDITIONINGS, GUIDANCES
 from guidance.sampling.guides import classifier_free, classifier_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule

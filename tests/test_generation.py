@@ -11,7 +11,7 @@ from PIL import Image
 
 from guidance import ColorRecipe, generate, generation, images
 from guidance.__main__ import main
-from guidance.recipes import read_png
+from guidance.metadata import read_png
 from guidance.sampling.guides import GuidanceError
 
 

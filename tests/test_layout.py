@@ -10,15 +10,15 @@ PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
     "sampling": set(), "losses": set(), "settings": set(), "checks": set(),
-    "recipes": {"checks"},
+    "recipes": {"checks"}, "metadata": {"checks", "recipes"},
     "models": {"settings"},
     "generation": {"settings", "recipes", "losses", "models", "sampling"},
     "training": {"settings", "models", "sampling"},
     "evaluation": {"settings", "checks", "recipes", "losses", "models", "sampling", "generation", "training"},
     "bench": {"settings", "recipes", "losses", "models", "sampling", "generation"},
-    "ui": {"settings", "checks", "recipes", "generation"},
-    "__init__": {"checks", "recipes", "generation"},
-    "__main__": {"settings", "checks", "recipes", "generation", "training", "evaluation", "bench", "__init__"},
+    "ui": {"settings", "metadata", "checks", "recipes", "generation"},
+    "__init__": {"metadata", "checks", "recipes", "generation"},
+    "__main__": {"settings", "metadata", "checks", "recipes", "generation", "training", "evaluation", "bench", "__init__"},
 }  # fmt: skip
 
 

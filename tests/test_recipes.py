@@ -5,7 +5,8 @@ import json
 import pytest
 from PIL import Image
 
-from guidance.recipes import KEY, ColorRecipe, RecipeError, from_json, read_png, save_png, to_json
+from guidance.metadata import KEY, from_json, read_png, save_png, to_json
+from guidance.recipes import ColorRecipe, RecipeError
 
 COLOUR = "Colour must be a hex value such as #2080ff, a CSS name such as teal, or rgb(32, 128, 255)."
 

@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from guidance import recipes
+from guidance import metadata, recipes
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
 from guidance.ui import color, controls, measure, page, pictures, run, stage
 from tests.fake import WRONG, Fake, read
@@ -55,7 +55,7 @@ def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path
     found = {}
     for data, name in links:
         (tmp_path / name).write_bytes(base64.b64decode(data))
-        found[name] = recipes.read_png(tmp_path / name)
+        found[name] = metadata.read_png(tmp_path / name)
     recipe = ColorRecipe(color="teal", steps=3, seed=7, count=2)
     assert found == {
         "guidance-008080-7.png": recipe.picture(0),
@@ -191,7 +191,7 @@ def test_the_controls_stand_at_the_recipe_s_defaults():
     for handler, recipe in zip(handlers, made, strict=True):
         values = [block.value for block in handler.inputs[1:]]  # the first is the progress
         yields = list(handler.fn(run.Progress(), *values))
-        assert json.loads(yields[-1][2]) == json.loads(recipes.to_json(recipe))
+        assert json.loads(yields[-1][2]) == json.loads(metadata.to_json(recipe))
 
 
 def test_only_the_api_is_open_and_all_runs_share_their_slots():

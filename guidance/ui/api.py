@@ -9,7 +9,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from guidance import recipes
+from guidance import metadata
 from guidance.checks import whole
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.ui import controls, run
@@ -98,6 +98,6 @@ def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> list[dict]:
 def png(image: Image.Image, recipe: Recipe) -> dict:
     """A file in Gradio's cache, as its clients know files."""
     buffer, name = io.BytesIO(), f"{recipe.slug}.png"
-    image.save(buffer, "PNG", pnginfo=recipes.png_info(recipe))
+    image.save(buffer, "PNG", pnginfo=metadata.png_info(recipe))
     path = save_bytes_to_cache(buffer.getvalue(), name, get_upload_folder())
     return gr.FileData(path=path, orig_name=name, mime_type="image/png").model_dump()

@@ -6,7 +6,7 @@ from html import escape
 
 from PIL import Image
 
-from guidance import recipes
+from guidance import metadata
 from guidance.recipes import DigitRecipe
 
 COLUMNS = 10  # at most so many pictures in a row
@@ -29,7 +29,7 @@ def sheet(images: list[Image.Image], columns: int) -> Image.Image:
 def url(image: Image.Image, recipe: DigitRecipe | None = None) -> str:
     """A picture as a PNG data URL, with its recipe inside if there is one."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=recipes.png_info(recipe) if recipe else None)
+    image.save(buffer, "PNG", pnginfo=metadata.png_info(recipe) if recipe else None)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

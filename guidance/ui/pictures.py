@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from guidance import recipes
+from guidance import metadata, recipes
 
 if TYPE_CHECKING:
     from guidance.ui.run import View
@@ -33,7 +33,7 @@ def data_url(shot: Shot) -> str:
     """The picture as a data URL: PNG with the recipe inside when finished, a light WebP while it is a preview."""
     buffer, kind = io.BytesIO(), "png" if shot.recipe else "webp"
     if shot.recipe:
-        shot.image.save(buffer, "PNG", pnginfo=recipes.png_info(shot.recipe))
+        shot.image.save(buffer, "PNG", pnginfo=metadata.png_info(shot.recipe))
     else:
         shot.image.save(buffer, "WEBP", quality=80, method=0)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import gradio as gr
 from PIL import Image
 
-from guidance import recipes
+from guidance import metadata
 from guidance.checks import RecipeError
 from guidance.recipes import Recipe
 from guidance.ui import pictures
@@ -92,7 +92,7 @@ class Tab:
 
 def pretty(recipe: Recipe) -> str:
     """The recipe as JSON to read."""
-    return json.dumps(json.loads(recipes.to_json(recipe)), indent=2)
+    return json.dumps(json.loads(metadata.to_json(recipe)), indent=2)
 
 
 def runner(compute: Compute, tab: Tab) -> Callable[..., Iterator[tuple]]:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from guidance import recipes
+from guidance import metadata, recipes
 from guidance.recipes import ColorRecipe
 from tests.fake import Fake
 
@@ -57,8 +57,8 @@ def test_painting_previews_and_ends_in_pictures_that_can_be_kept(page, tmp_path)
             link.click()
         path = tmp_path / download.value.suggested_filename
         download.value.save_as(path)
-        assert recipes.read_png(path) == expected
-        with recipes.Image.open(path) as image:
+        assert metadata.read_png(path) == expected
+        with metadata.Image.open(path) as image:
             assert image.size == (64, 64)
 
 
@@ -83,7 +83,7 @@ def test_an_example_sets_the_colour_and_paints(page):
     page.click("#color-recipe > button")
     page.wait_for_selector("#color-recipe .cm-content")
     shown = json.loads(page.locator("#color-recipe .cm-content").inner_text())
-    assert shown == json.loads(recipes.to_json(ColorRecipe(color="#a8142f", steps=3)))
+    assert shown == json.loads(metadata.to_json(ColorRecipe(color="#a8142f", steps=3)))
 
 
 def test_a_seed_can_be_rolled_and_taken_from_a_picture(page):

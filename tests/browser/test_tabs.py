@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from guidance import recipes
+from guidance import metadata
 from guidance.recipes import ClipRecipe, DigitRecipe
 
 
@@ -46,9 +46,9 @@ def test_a_number_is_drawn_read_and_kept(page, tmp_path):
     assert cells.count() == 4
     assert all("%" in text for text in cells.all_inner_texts())
     one = downloaded(page, cells.nth(2).locator("a"), tmp_path)
-    assert recipes.read_png(one) == DigitRecipe(digits="2", steps=4, seed=2)
+    assert metadata.read_png(one) == DigitRecipe(digits="2", steps=4, seed=2)
     whole = downloaded(page, page.locator("#digits-view a.g-save"), tmp_path)
-    assert recipes.read_png(whole) == DigitRecipe(digits="2026", steps=4)
+    assert metadata.read_png(whole) == DigitRecipe(digits="2026", steps=4)
     assert Image.open(whole).size == (4 * 28, 28)
 
 
@@ -82,7 +82,7 @@ def test_a_prompt_steers_and_its_unknown_words_are_named(page, tmp_path):
     assert page.locator("#clip-view img").count() == 4
     assert page.locator("#clip-view .g-curve polyline").count() == 1
     path = downloaded(page, page.locator("#clip-view a.g-save").nth(3), tmp_path)
-    made = recipes.read_png(path)
+    made = metadata.read_png(path)
     assert made == ClipRecipe(prompt="a montain at night | clouds:-0.5", steps=4, seed=1)
 
 
