@@ -1,4 +1,4 @@
-"""The command line: python -m guidance color | clip | digits | again | train | evaluate | bench."""
+"""The command line: python -m guidance color | clip | digits | again | train | finetune | evaluate | bench."""
 
 import argparse
 import dataclasses
@@ -77,6 +77,21 @@ def parser() -> argparse.ArgumentParser:
                        help="digit-classifier: train on clean digits alone")  # fmt: skip
     train.set_defaults(run=run_train)
 
+    finetune = commands.add_parser("finetune", help="train a model further on pictures of your own")
+    finetune.add_argument("model", help="landscapes, a model on the Hub, or a folder")
+    finetune.add_argument("--data", type=Path, required=True, help="the folder of the pictures")
+    finetune.add_argument("--out", type=Path, required=True,
+                          help="for the pipeline, samples, loss curve and a checkpoint, which is resumed")  # fmt: skip
+    finetune.add_argument("--steps", type=int, default=argparse.SUPPRESS)
+    finetune.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time")
+    finetune.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures at once")
+    finetune.add_argument("--accumulate", type=int, default=argparse.SUPPRESS, help="batches a step")
+    finetune.add_argument("--learning-rate", type=float, default=argparse.SUPPRESS)
+    finetune.add_argument("--every", type=int, default=argparse.SUPPRESS, help="steps between samples")
+    finetune.add_argument("--precision", choices=("no", "bf16", "fp16"), default=argparse.SUPPRESS)
+    finetune.add_argument("--seed", type=int, default=argparse.SUPPRESS)
+    finetune.set_defaults(run=run_finetune)
+
     evaluate = commands.add_parser("evaluate", help="measure how good the pictures are")
     evaluate.add_argument("what", choices=("samples", "color", "clip", "digits"))
     evaluate.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
@@ -144,6 +159,16 @@ def run_train(options: argparse.Namespace) -> None:
     common = {"out": settings.out.with_name("-".join(filter(None, variant)))}
     common |= {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
     run(dataclasses.replace(settings, **common), **data)
+
+
+def run_finetune(options: argparse.Namespace) -> None:
+    """Train a model further, resuming where an earlier run stopped."""
+    from guidance.training import finetune
+
+    common = {field.name for field in dataclasses.fields(finetune.SETTINGS)}
+    given = {name: value for name, value in vars(options).items() if name != "run"}
+    settings = dataclasses.replace(finetune.SETTINGS, **{n: value for n, value in given.items() if n in common})
+    finetune.run(settings, **{name: value for name, value in given.items() if name not in common})
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

@@ -18,7 +18,9 @@ BELOW = {
     "bench": {"settings", "recipes", "losses", "models", "sampling", "generation"},
     "ui": {"settings", "metadata", "checks", "recipes", "generation"},
     "__init__": {"metadata", "checks", "recipes", "generation"},
-    "__main__": {"settings", "metadata", "checks", "recipes", "generation", "training", "evaluation", "bench", "__init__"},
+    "__main__": {
+        "settings", "metadata", "checks", "recipes", "generation", "training", "evaluation", "bench", "__init__"
+    },
 }  # fmt: skip
 
 

@@ -28,8 +28,11 @@ WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 SCHEDULERS = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC", "Euler", "LMS", "Heun", "DEIS", "KDPM")
 
 
-def open_model(source: str) -> Model:
-    """The model in a folder, or of a repository "owner/name" or "owner/name@revision"; ModelError if it is none."""
+def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
+    """The model in a folder, or of a repository "owner/name" or "owner/name@revision"; ModelError if it is none.
+
+    Without a `dtype` it runs in what the device is good at.
+    """
     folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source)
     inside = folder / "unet" if (folder / "unet" / "config.json").exists() else folder
     config = described(folder, inside, source)
@@ -40,7 +43,7 @@ def open_model(source: str) -> Model:
     where = device()
     try:
         unet, info = UNet2DModel.from_pretrained(
-            inside, use_safetensors=weights.suffix == ".safetensors", torch_dtype=precision(where),
+            inside, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype or precision(where),
             output_loading_info=True,
         )  # fmt: skip
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
