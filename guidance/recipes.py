@@ -21,13 +21,13 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
          "ViT-B-16-SigLIP/webli")  # fmt: skip
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
-    "fast": {"rule": "normalized", "scale": 0.3, "method": "shortcut", "weight": "late", "cuts": 4, "travel": 0},
-    "quality": {"rule": "normalized", "scale": 0.2, "method": "full", "weight": "late", "cuts": 8, "travel": 2},
+    "fast": {"rule": "normalized", "scale": 0.25, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 1},
+    "quality": {"rule": "normalized", "scale": 0.2, "method": "shortcut", "weight": "constant", "cuts": 8, "travel": 4},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0},
 }
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
-DIGIT_SCALES = {"classifier-free": 2.0, "classifier": 2.0, "blind-classifier": 2.0, "none": 1.0}  # unless it says so
+DIGIT_SCALES = {"classifier-free": 1.5, "classifier": 4.0, "blind-classifier": 4.0, "none": 1.0}  # unless it says so
 MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
 MAX_SEED = 2**32 - 1
 
@@ -204,9 +204,9 @@ class DigitRecipe:
     scale: float | None = None  # classifier-free: 0 ignores the digit, 1 is the network alone; None: by guidance
     conditioning: str = "embedding"  # how the network is told the digit
     start: float = 0.0  # the share of the steps after which guidance begins ...
-    stop: float = 1.0  # ... and ends
+    stop: float = 0.6  # ... and ends: the late steps need none, and without it they are one pass instead of two
     solver: str = "dpm++"
-    steps: int = 12
+    steps: int = 15
     seed: int = 0
     count: int = 1
 

@@ -26,8 +26,8 @@ PARTS = {
     **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 3, SCALE * 2)},
     **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale) for scale in (2.0, 8.0, 30.0, 100.0)},
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
-    "constant w(t)": ClipRecipe(weight="constant"), "early w(t)": ClipRecipe(weight="early"),
-    "time travel, 1 more": ClipRecipe(travel=1), "from 0.1 to 0.8": ClipRecipe(start=0.1, stop=0.8),
+    "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
+    "no time travel": ClipRecipe(travel=0), "from 0.1 to 0.8": ClipRecipe(start=0.1, stop=0.8),
 }  # fmt: skip
 
 

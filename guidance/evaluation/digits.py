@@ -27,8 +27,8 @@ SCALES = {
 RECIPES = [
     *(DigitRecipe(guidance=guidance, scale=scale) for guidance, scales in SCALES.items() for scale in scales),
     *(DigitRecipe(conditioning=name, guidance=kind) for name in CONDITIONINGS for kind in ("none", GUIDANCES[0])),
-    *(DigitRecipe(steps=steps) for steps in (4, 8, 24, 50)),
-    *(DigitRecipe(solver="ddim", steps=steps) for steps in (12, 24)),
+    *(DigitRecipe(steps=steps) for steps in (5, 8, 25, 50)),
+    *(DigitRecipe(solver="ddim", steps=steps) for steps in (15, 30)),
 ]
 # As the course samples.
 NOTEBOOK = {"conditioning": "channels", "scale": 1.0, "solver": "ddpm", "steps": 1000, "passes": 1000}

@@ -50,6 +50,12 @@ def by_preset(preset: str) -> tuple:
     return tuple(slider if name == "scale" else values[name] for name in BY_PRESET)
 
 
+def by_rule(rule: str) -> gr.Slider:
+    """The strength under a rule."""
+    scale = recipes.PRESETS["course" if rule == "course" else "fast"]["scale"]
+    return gr.Slider(**controls.scale_slider(rule if rule in recipes.RULES else "normalized", scale))
+
+
 def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
     """Lay out the tab and connect it to a function that turns a recipe into frames."""
     defaults = ClipRecipe()
@@ -102,9 +108,6 @@ def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
         return EXAMPLES[event.index]
 
     fields["preset"].input(by_preset, fields["preset"], [fields[name] for name in BY_PRESET], **stage.QUICK)
-    fields["rule"].input(
-        lambda rule: gr.Slider(**controls.scale_slider(rule, 0.3 if rule == "normalized" else 8.0)), fields["rule"],
-        fields["scale"], **stage.QUICK,
-    )  # fmt: skip
+    fields["rule"].input(by_rule, fields["rule"], fields["scale"], **stage.QUICK)
     stage.examples(here, picks, example, [fields["prompt"]])
     stage.wire(here, run.runner(compute, run.Tab(parse, render)), fields)
