@@ -22,7 +22,7 @@ from guidance.models.errors import ModelError
 from guidance.models.model import Model
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, classifier_guide, loss_guide, network
-from guidance.sampling.sample import Predict, Travel, order, sample
+from guidance.sampling.sample import Predict, order, sample
 from guidance.sampling.schedule import Schedule, strengths
 
 TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
@@ -37,7 +37,7 @@ class Plan(NamedTuple):
     model: Model
     schedule: Schedule
     predict: Predict
-    travel: Travel = (0, 0.0, 0.0)
+    travel: tuple[int, float, float] = (0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
 
 

@@ -27,7 +27,7 @@ PRESETS = {
 }
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
-DIGIT_SCALES = {"classifier-free": 1.5, "classifier": 4.0, "blind-classifier": 4.0, "none": 1.0}  # unless it says so
+DIGIT_SCALES = {"classifier-free": 1.5, "classifier": 10.0, "blind-classifier": 10.0, "none": 1.0}  # unless it says so
 MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
 MAX_SEED = 2**32 - 1
 

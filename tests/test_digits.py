@@ -29,8 +29,8 @@ def pixels(recipe):
 
 def test_classifier_guidance_of_scale_one_is_bayes_rule():
     schedule = Schedule(dict(DDIMScheduler(clip_sample=False).config), "ddim", 12)
-    everything = Mixture(schedule)
-    one = Mixture(schedule, means=((0.5, -0.4, -0.2),))
+    means = ((-0.3, 0.1, 0.25), (0.25, -0.2, -0.1))  # so near that no step reaches the limit
+    everything, one = Mixture(schedule, means), Mixture(schedule, means[1:])
 
     def log_probability(x_t, t):  # of the second component, exactly
         alpha_bar = schedule.alphas_cumprod[t].double()
@@ -46,6 +46,15 @@ def test_classifier_guidance_of_scale_one_is_bayes_rule():
         assert torch.allclose(guided(x_t, i).eps, expected, atol=1e-6)
     assert (bare(x_t, 0).eps - one(x_t, schedule.timesteps[0])).abs().max() > 1e-3
     assert guided(x_t, 0).losses["classifier"].shape == (2,)
+
+
+def test_a_classifier_cannot_throw_the_picture_away_near_pure_noise():
+    schedule = Schedule(SCHEDULER, "dpm++", 15)
+    bare = network(lambda x, t: x, schedule)
+    guided = classifier_guide(bare, lambda x, t: 1e3 * x.sum((1, 2, 3)), schedule, scale=10.0, weights=[1.0] * 15)
+    for i in (0, 3, 14):
+        before, after = (schedule.x0(noise(), predict(noise(), i).eps, i) for predict in (bare, guided))
+        assert (after - before).square().mean().sqrt() <= 0.501
 
 
 def test_classifier_guidance_acts_in_its_interval_alone():

@@ -22,7 +22,7 @@ from guidance.training.digits import NOTEBOOK as NOTEBOOK_RUN
 
 DEFAULT = DigitRecipe()
 SCALES = {
-    "classifier-free": (0.0, 1.5, 2.0, 3.0, 5.0), "classifier": (1.0, 2.0, 4.0, 8.0), "blind-classifier": (2.0, 8.0)
+    "classifier-free": (0.0, 1.5, 2.0, 3.0, 5.0), "classifier": (3.0, 10.0, 30.0), "blind-classifier": (10.0, 30.0)
 }  # fmt: skip
 RECIPES = [
     *(DigitRecipe(guidance=guidance, scale=scale) for guidance, scales in SCALES.items() for scale in scales),

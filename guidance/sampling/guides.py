@@ -9,6 +9,7 @@ from guidance.sampling.sample import Predict, Prediction
 from guidance.sampling.schedule import Schedule
 
 BLEW_UP = "The guidance blew up at step {step} of {steps} with scale {scale:g}: lower the scale."
+SHIFT = 0.5  # a classifier moves x0, in [-1, 1], by no more than this
 CAP = 1.0  # no step is bent by more than the noise it holds
 
 
@@ -26,24 +27,26 @@ def rms(x: Tensor) -> Tensor:
     return x.square().mean((1, 2, 3), keepdim=True).sqrt()
 
 
-def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
-    """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
-    x_t, eps = prediction.x_t, prediction.eps
-    bend = bend.clamp(max=CAP) * rms(eps) * gradient / rms(gradient).clamp_min(1e-20)
+def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
+    """eps + bend; where the solver clips x0, no further than its range: the bend's share in eps points uphill."""
     if schedule.clips:
-        # Where the solver clips x0, only the bend's share in eps is left, which points uphill: end the bend there.
-        x0 = schedule.x0(x_t, eps, i)
+        x0 = schedule.x0(prediction.x_t, prediction.eps, i)
         moved = x0 - bend * (schedule.sigma[i] / schedule.alpha[i])
         bend = (x0.clamp(-1, 1) - moved.clamp(-1, 1)) * (schedule.alpha[i] / schedule.sigma[i])
-    return prediction._replace(eps=eps + bend)
+    return prediction._replace(eps=prediction.eps + bend)
 
 
-def course(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
-    """x' = x - s w(t) g, then a step with the eps of the old x: the diffusion course's rule, unit 2."""
-    return prediction._replace(x_t=prediction.x_t - bend * gradient)
+def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
+    """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
+    bend = bend.clamp(max=CAP) * rms(prediction.eps) * gradient / rms(gradient).clamp_min(1e-20)
+    return bent(prediction, bend, schedule, i)
 
 
-RULES = {"normalized": normalized, "course": course}
+# "course" is the diffusion course's rule, unit 2: x' = x - s w(t) g, then a step with the eps of the old x.
+RULES = {
+    "normalized": normalized,
+    "course": lambda prediction, gradient, bend, *_: prediction._replace(x_t=prediction.x_t - bend * gradient),
+}
 
 
 def loss_guide(
@@ -52,10 +55,9 @@ def loss_guide(
 ) -> Predict:  # fmt: skip
     """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
-    `loss` takes x0 (B, C, H, W), unclamped, and the step's number, and gives (B,), each picture's own. `method`
-    "shortcut" takes eps as a constant (the course's variant 1; MPGD, arXiv:2311.16424), "full" sends the gradient
-    through the network (its variant 2; DPS, arXiv:2209.14687). `weights` is w(t), one per step. `fade` weakens the rule
-    by sqrt(min(1, loss / first loss)), for losses whose zero can be reached.
+    `loss` takes x0 (B, C, H, W), unclamped, and gives (B,). `method` "shortcut" takes eps as a constant (the course's
+    variant 1; MPGD, arXiv:2311.16424), "full" sends the gradient through the network (its variant 2; DPS,
+    arXiv:2209.14687). `weights` is w(t) for each step. `fade` is a factor sqrt(min(1, loss / first loss)).
     """
     first = None
 
@@ -99,8 +101,7 @@ def classifier_free(
 ) -> Predict:  # fmt: skip
     """eps = eps(null) + w (eps(condition) - eps(null)), both in one forward (Ho and Salimans 2022, arXiv:2207.12598).
 
-    w is `scale` where `weights`, one per step, is not 0, and elsewhere 1, the conditional network alone; w = 0 ignores
-    the condition. `condition` and `null` are (B, ...), as the network takes them.
+    w is `scale`, or 1 where a step's weight is 0. `condition` and `null` are (B, ...), as the network takes them.
     """
 
     def guided(x_t: Tensor, i: int) -> Prediction:
@@ -129,7 +130,9 @@ def classifier_guide(
         with torch.enable_grad():
             log_p = log_probability(x := x_t.detach().requires_grad_(), schedule.timesteps[i])
             (gradient,) = torch.autograd.grad(log_p.sum(), x)
-        eps = prediction.eps - scale * weights[i] * schedule.sigma[i] * gradient
-        return prediction._replace(eps=eps, losses=prediction.losses | {"classifier": -log_p.detach()})
+        bend = -scale * weights[i] * schedule.sigma[i] * gradient
+        most = SHIFT * schedule.alpha[i] / schedule.sigma[i]  # near pure noise a classifier's errors would be all of x0
+        prediction = bent(prediction, bend * (most / rms(bend).clamp_min(1e-20)).clamp(max=1), schedule, i)
+        return prediction._replace(losses=prediction.losses | {"classifier": -log_p.detach()})
 
     return guided

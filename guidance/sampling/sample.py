@@ -27,11 +27,10 @@ class Step(NamedTuple):
 
 
 Predict = Callable[[Tensor, int], Prediction]  # (x_t, i) -> Prediction
-Travel = tuple[int, float, float]
 
 
 @torch.no_grad()
-def sample(predict: Predict, x_t: Tensor, schedule: Schedule, travel: Travel = (0, 0.0, 0.0)) -> Iterator[Step]:
+def sample(predict: Predict, x_t: Tensor, schedule: Schedule, travel: tuple = (0, 0.0, 0.0)) -> Iterator[Step]:
     """Denoise x_t (B, C, H, W) from pure noise to pictures, one step of the schedule at a time.
 
     `travel` (times, start, stop) takes steps so many times more, each from new noise (arXiv:2201.09865, 2303.09833).

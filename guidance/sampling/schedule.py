@@ -6,7 +6,6 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-Generators = Sequence[torch.Generator]
 SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler, "ddpm": DDPMScheduler}
 
 
@@ -18,7 +17,7 @@ class Schedule:
     `generators[k]`. Step i goes from `timesteps[i]` to the next, or to x0. A schedule serves one run: solvers remember.
     """
 
-    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Generators = ()):
+    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Sequence[torch.Generator] = ()):
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
         self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
@@ -26,8 +25,7 @@ class Schedule:
         self.timesteps: list[int] = self.solver.timesteps.tolist()
         self.alphas_cumprod: Tensor = self.solver.alphas_cumprod
         alpha_bar = self.alphas_cumprod[self.timesteps]  # float32, to the bit what the solver uses
-        self.alpha: list[float] = alpha_bar.sqrt().tolist()
-        self.sigma: list[float] = (1 - alpha_bar).sqrt().tolist()
+        self.alpha, self.sigma = alpha_bar.sqrt().tolist(), (1 - alpha_bar).sqrt().tolist()
         self.clips: bool = config.get("clip_sample", True)  # diffusers' schedulers clip unless told not to
 
     def x0(self, x_t: Tensor, eps: Tensor, i: int) -> Tensor:
