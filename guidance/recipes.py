@@ -27,7 +27,12 @@ PRESETS = {
 }
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
-DIGIT_SCALES = {"classifier-free": 1.5, "classifier": 10.0, "blind-classifier": 10.0, "none": 1.0}  # unless it says so
+# What a kind of guidance brings unless a recipe says otherwise. Classifier-free, the late steps need none, and so they
+# are one pass instead of two.
+DIGIT_DEFAULTS = {
+    "classifier-free": {"scale": 1.8, "stop": 0.6}, "classifier": {"scale": 10.0, "stop": 1.0},
+    "blind-classifier": {"scale": 10.0, "stop": 1.0}, "none": {"scale": 1.0, "stop": 1.0},
+}  # fmt: skip
 MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
 MAX_SEED = 2**32 - 1
 
@@ -204,7 +209,7 @@ class DigitRecipe:
     scale: float | None = None  # classifier-free: 0 ignores the digit, 1 is the network alone; None: by guidance
     conditioning: str = "embedding"  # how the network is told the digit
     start: float = 0.0  # the share of the steps after which guidance begins ...
-    stop: float = 0.6  # ... and ends: the late steps need none, and without it they are one pass instead of two
+    stop: float | None = None  # ... and ends; None: by guidance
     solver: str = "dpm++"
     steps: int = 15
     seed: int = 0
@@ -213,10 +218,12 @@ class DigitRecipe:
     def __post_init__(self):
         """Check every field."""
         choice("Guidance", self.guidance, GUIDANCES)
-        scale = DIGIT_SCALES[self.guidance] if self.scale is None else self.scale
+        for name, value in DIGIT_DEFAULTS[self.guidance].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         checked = {
             "digits": digits(self.digits, MAX_DIGITS),
-            "scale": real("Scale", scale, 0, MAX_DIGIT_SCALE),
+            "scale": real("Scale", self.scale, 0, MAX_DIGIT_SCALE),
             "conditioning": choice("Conditioning", self.conditioning, CONDITIONINGS),
             "count": whole("Count", self.count, 1, 1000),
         }

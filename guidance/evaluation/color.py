@@ -78,7 +78,7 @@ def plot(rows: list[dict], path: Path) -> None:
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     for axes, measured in zip(figure.subplots(1, 2), ("contrast / unguided", "KID x 1000"), strict=True):
         for setting in SETTINGS:
-            curve = [row for row in rows if row["setting"] == setting]
+            curve = sorted((row for row in rows if row["setting"] == setting), key=lambda row: row["scale"])
             points = [[row["distance / unguided"] for row in curve], [row[measured] for row in curve]]
             axes.plot(*points, "o-", label=setting, markersize=4)
         axes.axvline(0.15, color="grey", linewidth=0.8, linestyle=":")

@@ -44,7 +44,7 @@ def compared(recipe: DigitRecipe, comparison: str) -> Variants:
     if comparison == "conditioning":
         return {CONDITIONINGS[name]: replace(recipe, conditioning=name) for name in recipes.CONDITIONINGS}
     if comparison == "guidance":
-        others = {name: replace(recipe, guidance=name, scale=None) for name in recipes.GUIDANCES}
+        others = {name: replace(recipe, guidance=name, scale=None, stop=None) for name in recipes.GUIDANCES}
         return {GUIDANCES[name]: other for name, other in (others | {recipe.guidance: recipe}).items()}
     if comparison == "strength" and recipe.guidance != "none":
         scales = sorted({*STRENGTHS, recipe.scale})
@@ -67,11 +67,11 @@ def example(event: gr.EventData) -> list:
     return list(list(EXAMPLES.values())[event.index].values())
 
 
-def by_guidance(guidance: str) -> gr.Slider:
-    """The strength and what it means, under a kind of guidance."""
+def by_guidance(guidance: str) -> tuple[gr.Slider, float]:
+    """The strength and what it means, and where guidance stops, under a kind of guidance."""
     guidance = guidance if guidance in GUIDANCES else DigitRecipe.guidance
-    scale, usable = recipes.DIGIT_SCALES[guidance], guidance != "none"
-    return gr.Slider(value=scale, info=MEANINGS[guidance], interactive=usable)
+    values, usable = recipes.DIGIT_DEFAULTS[guidance], guidance != "none"
+    return gr.Slider(value=values["scale"], info=MEANINGS[guidance], interactive=usable), values["stop"]
 
 
 def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
@@ -117,7 +117,7 @@ def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
         whole("Digits times rounds", len(recipe.seeds), 1, MAX_PICTURES)
         return recipe, compared(recipe, comparison)
 
-    fields["guidance"].input(by_guidance, fields["guidance"], fields["scale"], **stage.QUICK)
+    fields["guidance"].input(by_guidance, fields["guidance"], [fields["scale"], fields["stop"]], **stage.QUICK)
     stage.examples(here, picks, example, [fields["digits"], fields["count"]])
     handler = run.runner(compute, run.Tab(parse, partial(render, read)))
     stage.wire(here, handler, {"compare": comparison} | fields)
