@@ -19,7 +19,7 @@ from guidance.losses.color import COLOR_LOSSES, target
 from guidance.models import catalogue, clips
 from guidance.models.digits import NULL
 from guidance.models.errors import ModelError
-from guidance.models.model import Model
+from guidance.models.model import Model, in_batches
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, classifier_guide, loss_guide, network
 from guidance.sampling.sample import Predict, order, sample
@@ -112,7 +112,8 @@ def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
     acts = [1.0] * len(weights) if by_classifier else weights
     predict = classifier_free(model.eps, labels, null, schedule, scale=scale, weights=acts)
     if by_classifier and recipe.scale > 0:
-        log_probability = CLASSIFIERS[recipe.guidance](catalogue.digit_classifier(recipe.guidance), labels)
+        classifier = in_batches(catalogue.digit_classifier(recipe.guidance), model.batch)
+        log_probability = CLASSIFIERS[recipe.guidance](classifier, labels)
         predict = classifier_guide(predict, log_probability, schedule, scale=recipe.scale, weights=weights)
     return Plan(model, schedule, predict)
 

@@ -30,8 +30,8 @@ GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
 # What a kind of guidance brings unless a recipe says otherwise. Classifier-free, the late steps need none, and so they
 # are one pass instead of two.
 DIGIT_DEFAULTS = {
-    "classifier-free": {"scale": 1.8, "stop": 0.6}, "classifier": {"scale": 10.0, "stop": 1.0},
-    "blind-classifier": {"scale": 10.0, "stop": 1.0}, "none": {"scale": 1.0, "stop": 1.0},
+    "classifier-free": {"scale": 1.8, "stop": 0.6}, "classifier": {"scale": 30.0, "stop": 1.0},
+    "blind-classifier": {"scale": 30.0, "stop": 1.0}, "none": {"scale": 1.0, "stop": 1.0},
 }  # fmt: skip
 MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
 MAX_SEED = 2**32 - 1
@@ -147,6 +147,8 @@ class ClipRecipe:
     def __post_init__(self):
         """Check every field."""
         choice("Preset", self.preset, tuple(PRESETS))
+        if self.travel is None and self.solver == "dpm++":
+            object.__setattr__(self, "travel", 0)
         for name, value in PRESETS[self.preset].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

@@ -41,7 +41,7 @@ def test_colours_that_are_refused(given):
         ("steps", [0, 10_000, "ten", 2.5, None, float("nan")], "Steps must be a whole number from 1 to 1,000."),
         ("count", [0, 1_000, -3, "1e3"], "Count must be a whole number from 1 to 64."),
         ("seed", [-1, 10**30, 2**32, 1.5, "9" * 400], "Seed must be a whole number from 0 to 4,294,967,295."),
-        ("model", ["nothing", "", None, "../landscapes", ["landscapes"], "a/b/c", "a b/c", "javascript:x", "/none"],
+        ("model", ["nothing", "", None, "../none", ["landscapes"], "a/b/c", "a b/c", "javascript:x", "/none"],
          "Model must be landscapes, a model on the Hub such as google/ddpm-cat-256, or a folder."),
         ("method", ["fast", None], "Method must be one of: shortcut, full."),
         ("rule", ["mine", ["course"]], "Rule must be one of: normalized, course."),

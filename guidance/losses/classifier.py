@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 LogProbability = Callable[[Tensor, int], Tensor]  # x_t (B, C, H, W) and a timestep to (B,)
 
 
-def aware(classifier: nn.Module, labels: Tensor) -> LogProbability:
+def aware(classifier: Callable[[Tensor, Tensor], Tensor], labels: Tensor) -> LogProbability:
     """log p(labels | x_t, t) of a classifier that is told the noise level; labels (B,)."""
 
     def log_probability(x_t: Tensor, t: int) -> Tensor:
@@ -18,7 +18,7 @@ def aware(classifier: nn.Module, labels: Tensor) -> LogProbability:
     return log_probability
 
 
-def blind(classifier: nn.Module, labels: Tensor) -> LogProbability:
+def blind(classifier: Callable[[Tensor, Tensor], Tensor], labels: Tensor) -> LogProbability:
     """The same of a classifier that takes every picture for a clean one."""
     log_probability = aware(classifier, labels)
     return lambda x_t, t: log_probability(x_t, 0)

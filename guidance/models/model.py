@@ -1,5 +1,7 @@
 """A diffusion model as the engine sees it: eps(x_t, t) or eps(x_t, t, condition), a size and a scheduler's config."""
 
+from collections.abc import Callable
+
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
@@ -44,6 +46,16 @@ class Model:
 def padded(part: Tensor, batch: int) -> Tensor:
     """A part of a batch, (B, ...), filled up with zeros to (batch, ...)."""
     return torch.cat([part, part.new_zeros(batch - len(part), *part.shape[1:])])
+
+
+def in_batches(network: Callable[..., Tensor], batch: int) -> Callable[..., Tensor]:
+    """A network that is shown `batch` pictures at a time, whatever the number it is called with."""
+
+    def run(*inputs: Tensor) -> Tensor:
+        parts = list(zip(*(tensor.split(batch) for tensor in inputs), strict=True))
+        return torch.cat([network(*(padded(tensor, batch) for tensor in part))[: len(part[0])] for part in parts])
+
+    return run
 
 
 # From what a network predicts to eps: output, x_t, alpha_t, sigma_t (Salimans and Ho 2022, arXiv:2202.00512).

@@ -66,7 +66,6 @@ def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
                 defaults.prompt, label="Prompt", lines=2, max_lines=4, elem_id="clip-prompt",
                 info="Lands, times of day, weather, colours. Weights: snow:1 | clouds:-0.5",
             )  # fmt: skip
-            picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""), wide=True)
             fields["preset"] = gr.Radio(
                 controls.labelled(PRESETS, tuple(recipes.PRESETS)), value=defaults.preset, label="Preset",
                 info="Quality goes back and asks again; it takes several times as long.",
@@ -77,6 +76,7 @@ def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
             )  # fmt: skip
             fields |= controls.batch(NAME, defaults)
             paint, stop = stage.buttons(NAME)
+            picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""), wide=True)
             with gr.Accordion("A picture as a prompt", open=False, elem_id="clip-image"):
                 fields["image"] = gr.Image(
                     label="Picture", type="filepath", sources=["upload", "clipboard"], height=180, buttons=[]

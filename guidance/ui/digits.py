@@ -71,7 +71,8 @@ def by_guidance(guidance: str) -> tuple[gr.Slider, float]:
     """The strength and what it means, and where guidance stops, under a kind of guidance."""
     guidance = guidance if guidance in GUIDANCES else DigitRecipe.guidance
     values, usable = recipes.DIGIT_DEFAULTS[guidance], guidance != "none"
-    return gr.Slider(value=values["scale"], info=MEANINGS[guidance], interactive=usable), values["stop"]
+    end = 50 if guidance in ("classifier", "blind-classifier") else 20
+    return gr.Slider(value=values["scale"], maximum=end, info=MEANINGS[guidance], interactive=usable), values["stop"]
 
 
 def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
