@@ -12,10 +12,11 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from guidance.losses.classifier import CLASSIFIERS
 from guidance.losses.clip import prompt_loss
-from guidance.losses.color import COLOR_LOSSES, target
+from guidance.losses.color import COLOR_LOSSES, Loss, target
 from guidance.models import catalogue, clips
 from guidance.models.digits import NULL
 from guidance.models.errors import ModelError
@@ -62,19 +63,30 @@ def to_images(x0: Tensor) -> list[Image.Image]:
     return [Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture) for picture in array]
 
 
+def to_pixels(images: list[Image.Image]) -> Tensor:
+    """PIL images of one size as (B, C, H, W) uint8."""
+    return torch.stack([pil_to_tensor(image) for image in images])
+
+
+def steered(
+    recipe: ColorRecipe | ClipRecipe, model: Model, schedule: Schedule, loss: Loss, name: str, fade: bool = False
+) -> Predict:
+    """The network, steered by a loss in the way the recipe says."""
+    weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
+    return loss_guide(
+        network(model.eps, schedule), loss, schedule, scale=recipe.scale, weights=weights, name=name,
+        method=recipe.method, rule=recipe.rule, fade=fade,
+    )  # fmt: skip
+
+
 def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
     """An unconditional model, steered toward the recipe's colour."""
     model = catalogue.get(recipe.model)
     schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
-    predict = network(model.eps, schedule)
-    if recipe.scale > 0:
-        loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
-        weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
-        predict = loss_guide(
-            predict, loss, schedule, scale=recipe.scale, weights=weights, name="colour", method=recipe.method,
-            rule=recipe.rule, fade=True,
-        )  # fmt: skip
-    return Plan(model, schedule, predict)
+    if recipe.scale == 0:
+        return Plan(model, schedule, network(model.eps, schedule))
+    loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
+    return Plan(model, schedule, steered(recipe, model, schedule, loss, "colour", fade=True))
 
 
 def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
@@ -92,11 +104,7 @@ def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
             judge.encode_image, judge.size, torch.stack(targets), [weight for _, weight in recipe.targets],
             cuts=recipe.cuts, generators=draws, steps=recipe.steps,
         )  # fmt: skip
-        weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
-        predict = loss_guide(
-            predict, loss, schedule, scale=recipe.scale, weights=weights, name="prompt", method=recipe.method,
-            rule=recipe.rule,
-        )  # fmt: skip
+        predict = steered(recipe, model, schedule, loss, "prompt")
     return Plan(model, schedule, predict, (recipe.travel, *TRAVEL), tuple(notes))
 
 
@@ -145,8 +153,7 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
 def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
     """What an independent network reads in pictures of digits: (digit, confidence in [0, 1]) for each."""
     network = catalogue.digit_judge()
-    pixels = torch.stack([torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8) for picture in pictures])
-    x = pixels.view(-1, 1, 28, 28).to(next(network.parameters()).device) / 127.5 - 1
+    x = to_pixels(pictures).to(next(network.parameters()).device) / 127.5 - 1
     with torch.no_grad():
         confidence, digits = torch.cat([network(part) for part in x.split(256)]).softmax(1).max(1)
     return list(zip(digits.tolist(), confidence.tolist(), strict=True))

@@ -17,6 +17,7 @@ DEFAULTS = {
     "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
 }
 MAX_SCALES = {"normalized": 1.0, "course": 10_000.0}
+# The built-in one, and architecture and tag of what open_clip may download: it would also take a path or a hub's id.
 CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", "ViT-B-32/laion2b_s34b_b79k",
          "ViT-B-16-SigLIP/webli")  # fmt: skip
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
@@ -35,6 +36,13 @@ DIGIT_DEFAULTS = {
 }  # fmt: skip
 MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
 MAX_SEED = 2**32 - 1
+
+
+def fill(recipe: "Recipe", defaults: dict) -> None:
+    """Give a recipe what it leaves open."""
+    for name, value in defaults.items():
+        if getattr(recipe, name) is None:
+            object.__setattr__(recipe, name, value)
 
 
 def sampling(recipe: "Recipe") -> dict:
@@ -58,8 +66,21 @@ def settle(recipe: "Recipe", checked: dict) -> None:
     whole("Seed plus count", recipe.seeds[-1], 0, MAX_SEED)
 
 
+class Batch:
+    """What recipes of `count` pictures from `seed` on have in common."""
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each picture."""
+        return list(range(self.seed, self.seed + self.count))
+
+    def picture(self, k: int) -> "Recipe":
+        """The recipe of picture k alone."""
+        return replace(self, seed=self.seed + k, count=1)
+
+
 @dataclass(frozen=True)
-class ColorRecipe:
+class ColorRecipe(Batch):
     """Pictures steered toward a colour.
 
     Fields are checked and brought to their plain form; RecipeError if they cannot be. Picture k of `count` is the
@@ -83,9 +104,7 @@ class ColorRecipe:
     def __post_init__(self):
         """Check every field."""
         choice("Rule", self.rule, RULES)
-        for name, value in DEFAULTS[self.rule].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+        fill(self, DEFAULTS[self.rule])
         checked = {
             "color": color(self.color),
             "model": model(self.model, MODELS),
@@ -96,15 +115,6 @@ class ColorRecipe:
             "count": whole("Count", self.count, 1, 64),
         }
         settle(self, checked | sampling(self))
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seed of each picture."""
-        return list(range(self.seed, self.seed + self.count))
-
-    def picture(self, k: int) -> "ColorRecipe":
-        """The recipe of picture k alone."""
-        return replace(self, seed=self.seed + k, count=1)
 
     def unguided(self) -> "ColorRecipe":
         """The same pictures without guidance; what then means nothing is at its default."""
@@ -119,7 +129,7 @@ class ColorRecipe:
 
 
 @dataclass(frozen=True)
-class ClipRecipe:
+class ClipRecipe(Batch):
     """Pictures steered toward a prompt by a CLIP.
 
     Fields are checked and brought to their plain form; RecipeError if they cannot be. Picture k of `count` is the
@@ -147,11 +157,8 @@ class ClipRecipe:
     def __post_init__(self):
         """Check every field."""
         choice("Preset", self.preset, tuple(PRESETS))
-        if self.travel is None and self.solver == "dpm++":
-            object.__setattr__(self, "travel", 0)
-        for name, value in PRESETS[self.preset].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+        fill(self, {"travel": 0} if self.solver == "dpm++" else {})
+        fill(self, PRESETS[self.preset])
         checked = {
             "image": picture(self.image),
             "clip": choice("CLIP", self.clip, CLIPS),
@@ -176,15 +183,6 @@ class ClipRecipe:
     def targets(self) -> list[tuple[str, float]]:
         """Sentences with their weights; the picture, if there is one, is the empty sentence."""
         return prompts(self.prompt) + [("", 1.0)] * bool(self.image)
-
-    @property
-    def seeds(self) -> list[int]:
-        """The seed of each picture."""
-        return list(range(self.seed, self.seed + self.count))
-
-    def picture(self, k: int) -> "ClipRecipe":
-        """The recipe of picture k alone."""
-        return replace(self, seed=self.seed + k, count=1)
 
     def unguided(self) -> "ClipRecipe":
         """The same pictures without guidance; what then means nothing is at its default."""
@@ -220,9 +218,7 @@ class DigitRecipe:
     def __post_init__(self):
         """Check every field."""
         choice("Guidance", self.guidance, GUIDANCES)
-        for name, value in DIGIT_DEFAULTS[self.guidance].items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+        fill(self, DIGIT_DEFAULTS[self.guidance])
         checked = {
             "digits": digits(self.digits, MAX_DIGITS),
             "scale": real("Scale", self.scale, 0, MAX_DIGIT_SCALE),

@@ -1,6 +1,5 @@
 """Prompt guidance: does a picture show what the prompt names; presets, scales, ingredients, the course's loop."""
 
-import json
 import random
 import time
 from dataclasses import replace
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
+from guidance.evaluation.tables import Table
 from guidance.models import catalogue
 from guidance.recipes import PRESETS, ClipRecipe
 from guidance.training import captions
@@ -66,15 +66,10 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
     print(f"{len(asked)} prompts x {seeds} seeds; from the third row on {len(asked[::4])} prompts\n")
-    rows: list[dict] = []
+    table = Table(out / "clip.json")
 
     def add(name: str, chosen: list[Prompt], sets: list[Tensor], seconds: float) -> None:
-        rows.append({"setting": name} | measure(judge, known, chosen, sets) | {"s a prompt": seconds / len(chosen)})
-        if len(rows) == 1:
-            print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-        cells = [f"{value:.3g}" if isinstance(value, float) else value for value in rows[-1].values()]
-        print("| " + " | ".join(cells) + " |", flush=True)
-        (out / "clip.json").write_text(json.dumps(rows, indent=1))
+        table.add({"setting": name} | measure(judge, known, chosen, sets) | {"s a prompt": seconds / len(chosen)})
 
     started = time.perf_counter()
     bare = list(pictures(ClipRecipe().unguided(), seeds * len(asked)).split(seeds))
@@ -90,7 +85,7 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
             sheet = [torch.cat(both) for both in zip(bare[:12], sets[:12], strict=True)]
             grid(torch.cat(sheet), 2 * seeds).save(out / "clip.png")
     negatives(judge, seeds)
-    plot(rows, out / "clip-plot.png")
+    plot(table.rows, out / "clip-plot.png")
 
 
 def negatives(judge: nn.Module, seeds: int) -> None:

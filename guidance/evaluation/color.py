@@ -1,6 +1,5 @@
 """Colour guidance: how close it lands, and what that costs the picture, over the scale; our rule and the course's."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
+from guidance.evaluation.tables import Table
 from guidance.losses.color import target
 from guidance.models import catalogue
 from guidance.recipes import DEFAULTS, ColorRecipe
@@ -52,23 +52,16 @@ def evaluate(out: Path, seeds: int = 8) -> None:
     many = pictures(ColorRecipe(scale=0), seeds * len(COLORS))
     unguided = measure(judge, known, bare, dict.fromkeys(COLORS, bare))
     unguided["KID x 1000"] = metrics.kid(metrics.features(judge, many), known)
-    rows = [{"setting": "unguided", "scale": 0.0, **unguided}]
     print(f"{len(COLORS)} colours x {seeds} seeds, 40 steps\n")
-    print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|\n" + line(rows[0]))
+    table = Table(out / "color.json")
+    table.add({"setting": "unguided", "scale": 0.0, **unguided})
     for setting, recipes in SETTINGS.items():
         for recipe in recipes:
             sets = {color: pictures(replace(recipe, color=color), seeds) for color in COLORS}
-            rows.append({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
-            print(line(rows[-1]), flush=True)
-            (out / "color.json").write_text(json.dumps(rows, indent=1))
+            table.add({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
             if recipe == ColorRecipe():
                 grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")
-    plot(rows, out / "color-plot.png")
-
-
-def line(row: dict) -> str:
-    """One row of the table."""
-    return "| " + " | ".join(value if isinstance(value, str) else f"{value:.3g}" for value in row.values()) + " |"
+    plot(table.rows, out / "color-plot.png")
 
 
 def plot(rows: list[dict], path: Path) -> None:

@@ -1,6 +1,5 @@
 """Digits: are they what was asked for, and how close are they to MNIST; by conditioning, guidance, scale and steps."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from guidance.evaluation import metrics
-from guidance.generation import images
+from guidance.evaluation.tables import Table
+from guidance.generation import images, to_pixels
 from guidance.models import catalogue
 from guidance.models.digits import DENOISERS, SCHEDULER
 from guidance.models.model import Model
@@ -45,9 +45,8 @@ def drawn(recipe: DigitRecipe, labels: list[int]) -> Tensor:
     made = []
     for first in tqdm(range(0, len(labels), 100), leave=False, unit="hundred"):
         digits = "".join(map(str, labels[first : first + 100]))
-        for image in images(replace(recipe, digits=digits, seed=first)):
-            made.append(torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8))
-    return torch.stack(made).view(-1, 1, 28, 28)
+        made.append(to_pixels(images(replace(recipe, digits=digits, seed=first))))
+    return torch.cat(made)
 
 
 def notebook_drawn(weights: Path, labels: list[int]) -> Tensor:
@@ -91,15 +90,10 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
     known, chances = judged(judge, test)
     print(f"The judge reads {100 * (chances.argmax(1) == truth).float().mean():.2f} % of the test split as labelled.\n")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    rows: list[dict] = []
+    table = Table(out / "digits.json", digits=4)
 
     def add(name: str, pictures: Tensor, labels: list[int], row: dict) -> None:
-        rows.append({"what": name} | row | {"pictures": len(labels)} | measure(judge, pictures, labels, known))
-        if len(rows) == 1:
-            print("| " + " | ".join(rows[0]) + " |\n" + "|---" * len(rows[0]) + "|")
-        cells = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in rows[-1].values()]
-        print("| " + " | ".join(cells) + " |", flush=True)
-        (out / "digits.json").write_text(json.dumps(rows, indent=1))
+        table.add({"what": name} | row | {"pictures": len(labels)} | measure(judge, pictures, labels, known))
 
     nothing = {"conditioning": "", "scale": "", "solver": "", "steps": "", "passes": ""}
     for size in (count, count // 10, count // 50):
@@ -112,7 +106,7 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
     if (weights := NOTEBOOK_RUN.out / "model.safetensors").exists():
         labels = truth[: count // 50].tolist()
         add("the course's recipe", notebook_drawn(weights, labels), labels, NOTEBOOK)
-    plot(rows, out / "digits-plot.png")
+    plot(table.rows, out / "digits-plot.png")
 
 
 def plot(rows: list[dict], path: Path) -> None:

@@ -9,9 +9,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from guidance.evaluation import metrics
-from guidance.generation import images, to_images
+from guidance.generation import images, to_images, to_pixels
 from guidance.models import catalogue
 from guidance.recipes import ColorRecipe
+from guidance.sheets import sheet
 from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 
@@ -21,9 +22,8 @@ def pictures(recipe: ColorRecipe, count: int) -> Tensor:
     made = []
     for first in tqdm(range(0, count, 32), leave=False):
         part = replace(recipe, seed=recipe.seed + first, count=min(32, count - first))
-        made += [torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8) for image in images(part)]
-    size = catalogue.get(recipe.model).size
-    return torch.stack(made).view(count, *size, 3).permute(0, 3, 1, 2).float() / 127.5 - 1
+        made.append(to_pixels(images(part)))
+    return torch.cat(made).float() / 127.5 - 1
 
 
 def data(count: int, skip: int = 0) -> Tensor:
@@ -31,14 +31,9 @@ def data(count: int, skip: int = 0) -> Tensor:
     return painted(SEEDS["evaluation"] + skip, count).float() / 127.5 - 1
 
 
-def grid(batch: Tensor, columns: int, gap: int = 2) -> Image.Image:
+def grid(batch: Tensor, columns: int) -> Image.Image:
     """Pictures (N, 3, H, W) in rows of `columns`, at native resolution on white."""
-    _, _, height, width = batch.shape
-    rows = -(-len(batch) // columns)
-    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
-    for number, image in enumerate(to_images(batch)):
-        sheet.paste(image, (number % columns * (width + gap) + gap, number // columns * (height + gap) + gap))
-    return sheet
+    return sheet(to_images(batch), columns, gap=2)
 
 
 def evaluate(out: Path, count: int = 512) -> None:

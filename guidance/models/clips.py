@@ -23,10 +23,6 @@ from guidance.models.hub import online
 from guidance.models.model import padded
 from guidance.models.words import WordTokenizer
 
-# Architecture and tag of what open_clip may download; it would also take a path or a hub's id.
-DOWNLOADS = ("ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", "ViT-B-32/laion2b_s34b_b79k",
-             "ViT-B-16-SigLIP/webli")  # fmt: skip
-
 
 class Clip:
     """A frozen CLIP on its device that takes pictures in [0, 1] and gives float32 embeddings."""
@@ -100,7 +96,7 @@ def built_in(folder: Path) -> Clip:
 
 
 def downloaded(name: str) -> Clip:
-    """One of DOWNLOADS, from the cache of the Hub or over the network; ModelError when it cannot be had."""
+    """What open_clip calls "ARCHITECTURE/TAG", cached or over the network; ModelError when it cannot be had."""
     architecture, tag = name.split("/")
     described = open_clip.get_pretrained_cfg(architecture, tag)
     try:
@@ -140,6 +136,6 @@ def untrained(architecture: str, where: torch.device) -> Clip:
 
 
 def get(name: str) -> Clip:
-    """The CLIP of a name, "landscapes" or one of DOWNLOADS."""
+    """The CLIP of a name, "landscapes" or what open_clip calls "ARCHITECTURE/TAG"; recipes hold the list of them."""
     load = (lambda: built_in(settings.ASSETS / "clip")) if name == "landscapes" else (lambda: downloaded(name))
     return cache.get(f"CLIP {name}", load)

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from guidance.models.networks import AttributeNetwork
 from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
-from guidance.training.trainer import Settings, train
+from guidance.training.trainer import Settings, save_half, train
 
 SETTINGS = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
 
@@ -30,9 +29,7 @@ def run(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None
         return torch.nn.functional.binary_cross_entropy_with_logits(network(x).float(), truth[chosen])
 
     train(network, loss, settings)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    save_file({name: weight.half().contiguous() for name, weight in network.state_dict().items()},
-              settings.out / "model.safetensors")  # fmt: skip
+    save_half(network, settings.out / "model.safetensors")
     test = painted(SEEDS["evaluation"], 4096)
     with torch.no_grad():
         logits = torch.cat([network.eval()(part.to(device).float() / 127.5 - 1).cpu() for part in test.split(256)])

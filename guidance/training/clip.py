@@ -5,7 +5,6 @@ import random
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
 
@@ -15,7 +14,7 @@ from guidance.models.words import WordTokenizer, split
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, noise_levels, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
-from guidance.training.trainer import Settings, train
+from guidance.training.trainer import Settings, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 ESTIMATED = 0.5  # the share of pictures that are a sampler's estimates of them
@@ -115,9 +114,7 @@ def run(settings: Settings, *, pictures: int = 40_000, batch: int = 64) -> None:
         text = json.dumps({"model_cfg": model_cfg, "preprocess_cfg": preprocess_cfg}, indent=1)
         (settings.out / "open_clip_config.json").write_text(text)
         tokenizer.write(settings.out / "vocabulary.json")
-        weights = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
-        weights = {name: w.contiguous().cpu() for name, w in weights.items()}
-        save_file(weights, settings.out / "open_clip_model.safetensors")
+        save_half(network, settings.out / "open_clip_model.safetensors")
 
     train(network, loss, settings, show=show)
     check(network.eval(), tokenizer, settings.seed)

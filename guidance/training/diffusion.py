@@ -6,6 +6,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from tqdm import tqdm
 
+from guidance.sheets import sheet
 from guidance.training.landscapes import paint
 from guidance.training.trainer import Settings, train
 
@@ -66,12 +67,7 @@ def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32) -> None:
         pipeline = DDIMPipeline(network, scheduler)
         pipeline.set_progress_bar_config(disable=True)
         images = pipeline(36, torch.Generator(device).manual_seed(0), num_inference_steps=25, output_type="pil").images
-        from PIL import Image
-
-        sheet = Image.new("RGB", (6 * 66, 6 * 66), "white")
-        for number, image in enumerate(images):
-            sheet.paste(image, (number % 6 * 66 + 1, number // 6 * 66 + 1))
-        sheet.save(path)
+        sheet(images, 6, gap=2).save(path)
         half, _ = build()
         half.load_state_dict(network.state_dict())
         DDIMPipeline(half.half(), scheduler).save_pretrained(settings.out / "pipeline")

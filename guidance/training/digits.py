@@ -5,14 +5,13 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, mse_loss
 from torchvision.datasets import MNIST
 from tqdm import tqdm
 
 from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.training.trainer import Settings, train
+from guidance.training.trainer import Settings, save_half, train
 
 DATA = Path("runs/mnist")
 DROP = 0.1  # the share of labels that are dropped, as in classifier-free guidance (Ho and Salimans, arXiv:2207.12598)
@@ -35,13 +34,6 @@ def mnist(root: Path, split: str, device: torch.device | str = "cpu") -> tuple[T
 def scaled(pictures: Tensor) -> Tensor:
     """uint8 pictures in [-1, 1]."""
     return pictures.float() / 127.5 - 1
-
-
-def save(network: nn.Module, path: Path) -> None:
-    """Write a network's weights as fp16 safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
-    save_file({name: w.contiguous().cpu() for name, w in weights.items()}, path)
 
 
 def sheet(network: nn.Module, device: str) -> Image.Image:
@@ -77,7 +69,7 @@ def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data:
 
     def show(network: nn.Module, path: Path) -> None:
         sheet(network, device).save(path)
-        save(network, settings.out / "model.safetensors")
+        save_half(network, settings.out / "model.safetensors")
 
     train(network, loss, settings, show=show)
 
@@ -97,7 +89,7 @@ def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 1
         mse_loss(eps, noise).backward()
         optimizer.step()
         optimizer.zero_grad()
-    save(network, settings.out / "model.safetensors")
+    save_half(network, settings.out / "model.safetensors")
 
 
 def classifier(settings: Settings = CLASSIFIER, *, data: Path = DATA, batch: int = 128, blind: bool = False) -> None:
@@ -116,7 +108,7 @@ def classifier(settings: Settings = CLASSIFIER, *, data: Path = DATA, batch: int
             x = scheduler.add_noise(x, torch.randn(x.shape, **here), t)
         return cross_entropy(network(x, t).float(), labels[chosen])
 
-    train(network, loss, settings, show=lambda network, path: save(network, settings.out / "model.safetensors"))
+    train(network, loss, settings, show=lambda network, path: save_half(network, settings.out / "model.safetensors"))
     test, truth = mnist(data, "test", device)
     generator = torch.Generator(device).manual_seed(0)
     for level in (0, 250, 500, 750):
@@ -151,8 +143,8 @@ def judge(settings: Settings = JUDGE, *, data: Path = DATA, batch: int = 128) ->
         chosen = torch.randint(len(pictures), (batch,), generator=generator, device=generator.device)
         return cross_entropy(network(distorted(scaled(pictures[chosen]), generator)).float(), labels[chosen])
 
-    train(network, loss, settings, show=lambda network, path: save(network, settings.out / "model.safetensors"))
-    save(network, settings.out / "model.safetensors")
+    train(network, loss, settings, show=lambda network, path: save_half(network, settings.out / "model.safetensors"))
+    save_half(network, settings.out / "model.safetensors")
     test, truth = mnist(data, "test", device)
     with torch.no_grad():
         read = torch.cat([network.eval()(scaled(part)) for part in test.split(500)])

@@ -10,6 +10,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from guidance.models import catalogue
 from guidance.models.loading import open_model
+from guidance.sheets import sheet
 from guidance.training.trainer import Settings, train
 
 SETTINGS = Settings(Path("runs/finetune"), steps=2_000, learning_rate=1e-4, ema_decay=0.995, warmup=20, every=200)
@@ -57,11 +58,7 @@ def run(settings: Settings, *, data: Path, model: str = "landscapes", batch: int
         pipeline.set_progress_bar_config(disable=True)
         generator = torch.Generator(source.device).manual_seed(0)
         images = pipeline(16, generator, num_inference_steps=25, output_type="pil").images
-        width, height = images[0].size
-        sheet = Image.new("RGB", (4 * width, 4 * height))
-        for number, image in enumerate(images):
-            sheet.paste(image, (number % 4 * width, number // 4 * height))
-        sheet.save(path)
+        sheet(images, 4).save(path)
         pipeline.save_pretrained(settings.out / "pipeline")
 
     train(network, loss, settings, show=show)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 
@@ -117,6 +118,13 @@ def train(
     accelerator.end_training()
     ema.copy_to(network.parameters())
     return network
+
+
+def save_half(network: torch.nn.Module, path: Path) -> None:
+    """Write a network's weights as fp16 safetensors, for shipping."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
+    save_file({name: w.contiguous().cpu() for name, w in weights.items()}, path)
 
 
 @contextmanager

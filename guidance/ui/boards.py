@@ -1,13 +1,12 @@
 """Boards of many small pictures as HTML, each picture with a verdict under it."""
 
-import base64
-import io
 from html import escape
 
 from PIL import Image
 
-from guidance import metadata
 from guidance.recipes import DigitRecipe
+from guidance.sheets import sheet
+from guidance.ui.pictures import png_url
 
 COLUMNS = 10  # at most so many pictures in a row
 
@@ -17,31 +16,15 @@ def columns(recipe: DigitRecipe) -> int:
     return min(len(recipe.digits), COLUMNS)
 
 
-def sheet(images: list[Image.Image], columns: int) -> Image.Image:
-    """The pictures edge to edge, as one."""
-    width, height = images[0].size
-    whole = Image.new(images[0].mode, (columns * width, -(-len(images) // columns) * height))
-    for k, image in enumerate(images):
-        whole.paste(image, (k % columns * width, k // columns * height))
-    return whole
-
-
-def url(image: Image.Image, recipe: DigitRecipe | None = None) -> str:
-    """A picture as a PNG data URL, with its recipe inside if there is one."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=metadata.png_info(recipe) if recipe else None)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def cell(image: Image.Image, recipe: DigitRecipe, digit: int, confidence: float) -> str:
     """One digit, which a click downloads, and its verdict."""
     right = recipe.digits == str(digit)
     verdict = f"read as {digit}, {confidence:.0%} sure"
-    mark = "\N{CHECK MARK}" if right else "\N{BALLOT X}"
+    mark, url = "\N{CHECK MARK}" if right else "\N{BALLOT X}", png_url(image, recipe)
     return (
-        f'<div class="g-cell" data-right="{str(right).lower()}"><a href="{url(image, recipe)}" '
+        f'<div class="g-cell" data-right="{str(right).lower()}"><a href="{url}" '
         f'download="{escape(recipe.slug)}.png" title="Seed {recipe.seed}: asked for {recipe.digits}, {verdict}. '
-        f'Click for the PNG."><img class="g-picture g-crisp" src="{url(image)}" width="28" height="28" '
+        f'Click for the PNG."><img class="g-picture g-crisp" src="{url}" width="28" height="28" '
         f'alt="{recipe.digits}, {verdict}"></a><span>{mark} {digit} <i>{confidence:.0%}</i></span></div>'
     )
 
@@ -51,12 +34,12 @@ def board(label: str, recipe: DigitRecipe, images: list[Image.Image], readings: 
     wide = columns(recipe)
     name = f"<h3>{escape(label)}</h3>" if label else ""
     if not readings:
-        body = f'<img class="g-picture g-crisp" src="{url(sheet(images, wide))}" alt="Preview of the digits">'
+        body = f'<img class="g-picture g-crisp" src="{png_url(sheet(images, wide))}" alt="Preview of the digits">'
         return f'<figure class="g-board" style="--columns:{wide}">{name}{body}</figure>'
     right = sum(str(digit) == str(wanted) for (digit, _), wanted in zip(readings, recipe.classes, strict=True))
     sure = sum(confidence for _, confidence in readings) / len(readings)
     cells = "".join(cell(image, recipe.picture(k), *readings[k]) for k, image in enumerate(images))
-    whole = url(sheet(images, wide), recipe)
+    whole = png_url(sheet(images, wide), recipe)
     return (
         f'<figure class="g-board" style="--columns:{wide}">{name}<div class="g-cells">{cells}</div><figcaption>'
         f"<span><b>{right} of {len(images)}</b> read as asked, {sure:.0%} sure on average</span>"

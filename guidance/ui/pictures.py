@@ -31,12 +31,18 @@ class Shot:
 
 def data_url(shot: Shot) -> str:
     """The picture as a data URL: PNG with the recipe inside when finished, a light WebP while it is a preview."""
-    buffer, kind = io.BytesIO(), "png" if shot.recipe else "webp"
     if shot.recipe:
-        shot.image.save(buffer, "PNG", pnginfo=metadata.png_info(shot.recipe))
-    else:
-        shot.image.save(buffer, "WEBP", quality=80, method=0)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return png_url(shot.image, shot.recipe)
+    buffer = io.BytesIO()
+    shot.image.save(buffer, "WEBP", quality=80, method=0)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def png_url(image: Image.Image, recipe: recipes.Recipe | None = None) -> str:
+    """A picture as a PNG data URL, with its recipe inside if there is one."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=metadata.png_info(recipe) if recipe else None)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def shot_html(shot: Shot, seed: int) -> str:
