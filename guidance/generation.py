@@ -38,6 +38,7 @@ class Plan(NamedTuple):
     model: Model
     schedule: Schedule
     predict: Predict
+    weights: list[float]  # w(t) of each step of the schedule
     travel: tuple[int, float, float] = (0, 0.0, 0.0)
     notes: tuple[str, ...] = ()
 
@@ -48,13 +49,25 @@ class Frame:
 
     step: int
     steps: int
-    x0: Tensor  # (B, C, H, W) float32 in [-1, 1]
+    x0: Tensor  # (B, C, H, W) float32 in [-1, 1], the estimate of the picture
     losses: dict[str, Tensor]  # each (B,)
+    x_t: Tensor  # (B, C, H, W) float32, what the next step begins with
+    pull: Tensor  # (B, 1, H, W) float32, how far guidance bent the step at each pixel
+    weight: float  # w(t), 0 in a step that was not guided
     notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
 
     def images(self) -> list[Image.Image]:
         """The pictures at native resolution."""
         return to_images(self.x0)
+
+    def noisy(self) -> list[Image.Image]:
+        """x_t, brought into the range of a picture."""
+        return to_images(self.x_t / self.x_t.abs().amax((1, 2, 3), keepdim=True).clamp(1, 3))
+
+    def pulls(self) -> list[Image.Image]:
+        """How far guidance bent the step at each pixel, as grey pictures: black nowhere, white where most."""
+        most = self.pull.amax((1, 2, 3), keepdim=True).clamp_min(1e-20)
+        return to_images(self.pull / most * 2 - 1)
 
 
 def to_images(x0: Tensor) -> list[Image.Image]:
@@ -70,13 +83,19 @@ def to_pixels(images: list[Image.Image]) -> Tensor:
 
 def steered(
     recipe: ColorRecipe | ClipRecipe, model: Model, schedule: Schedule, loss: Loss, name: str, fade: bool = False
-) -> Predict:
+) -> Plan:
     """The network, steered by a loss in the way the recipe says."""
     weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
-    return loss_guide(
+    predict = loss_guide(
         network(model.eps, schedule), loss, schedule, scale=recipe.scale, weights=weights, name=name,
-        method=recipe.method, rule=recipe.rule, fade=fade,
+        method=recipe.method, rule=recipe.rule, fade=fade and recipe.rule == "normalized",
     )  # fmt: skip
+    return Plan(model, schedule, predict, weights)
+
+
+def unsteered(model: Model, schedule: Schedule) -> Plan:
+    """The network alone."""
+    return Plan(model, schedule, network(model.eps, schedule), [0.0] * len(schedule.timesteps))
 
 
 def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
@@ -84,16 +103,16 @@ def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
     model = catalogue.get(recipe.model)
     schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
     if recipe.scale == 0:
-        return Plan(model, schedule, network(model.eps, schedule))
+        return unsteered(model, schedule)
     loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
-    return Plan(model, schedule, steered(recipe, model, schedule, loss, "colour", fade=True))
+    return steered(recipe, model, schedule, loss, "colour", fade=True)
 
 
 def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
     """An unconditional model, steered toward the recipe's prompt."""
     model = catalogue.get(recipe.model)
     schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
-    predict, notes = network(model.eps, schedule), []
+    plan, notes = unsteered(model, schedule), []
     if recipe.scale > 0:
         judge = clips.get(recipe.clip)
         targets = [judge.text(text) if text else judge.picture(unpacked(recipe.image)) for text, _ in recipe.targets]
@@ -104,8 +123,8 @@ def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
             judge.encode_image, judge.size, torch.stack(targets), [weight for _, weight in recipe.targets],
             cuts=recipe.cuts, generators=draws, steps=recipe.steps,
         )  # fmt: skip
-        predict = steered(recipe, model, schedule, loss, "prompt")
-    return Plan(model, schedule, predict, (recipe.travel, *TRAVEL), tuple(notes))
+        plan = steered(recipe, model, schedule, loss, "prompt")
+    return plan._replace(travel=(recipe.travel, *TRAVEL), notes=tuple(notes))
 
 
 def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
@@ -123,7 +142,7 @@ def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
         classifier = in_batches(catalogue.digit_classifier(recipe.guidance), model.batch)
         log_probability = CLASSIFIERS[recipe.guidance](classifier, labels)
         predict = classifier_guide(predict, log_probability, schedule, scale=recipe.scale, weights=weights)
-    return Plan(model, schedule, predict)
+    return Plan(model, schedule, predict, weights)
 
 
 PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {
@@ -138,14 +157,16 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
     """
     started = time.monotonic()
     generators = [torch.Generator().manual_seed(seed) for seed in recipe.seeds]
-    model, schedule, predict, travel, notes = PLANS[type(recipe)](recipe, generators)
-    steps = len(order(len(schedule.timesteps), *travel))
-    run = sample(predict, model.noise(generators), schedule, travel)
+    plan = PLANS[type(recipe)](recipe, generators)
+    steps = len(order(len(plan.schedule.timesteps), *plan.travel))
+    run = sample(plan.predict, plan.model.noise(generators), plan.schedule, plan.travel)
     for i in range(steps):
         with _device:
             step = next(run)
         last = i + 1 == steps
-        yield Frame(i + 1, steps, step.x_t.clamp(-1, 1) if last else step.x0, step.losses, notes)
+        x0 = step.x_t.clamp(-1, 1) if last else step.x0
+        pull = (step.x_t * 0 + step.pull).square().mean(1, keepdim=True).sqrt()
+        yield Frame(i + 1, steps, x0, step.losses, step.x_t, pull, plan.weights[step.i], plan.notes)
         if not last and time.monotonic() - started > deadline:
             raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
 

@@ -33,7 +33,7 @@ def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Pr
         x0 = schedule.x0(prediction.x_t, prediction.eps, i)
         moved = x0 - bend * (schedule.sigma[i] / schedule.alpha[i])
         bend = (x0.clamp(-1, 1) - moved.clamp(-1, 1)) * (schedule.alpha[i] / schedule.sigma[i])
-    return prediction._replace(eps=prediction.eps + bend)
+    return prediction._replace(eps=prediction.eps + bend, pull=prediction.pull + bend)
 
 
 def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
@@ -42,11 +42,12 @@ def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule:
     return bent(prediction, bend, schedule, i)
 
 
-# "course" is the diffusion course's rule, unit 2: x' = x - s w(t) g, then a step with the eps of the old x.
-RULES = {
-    "normalized": normalized,
-    "course": lambda prediction, gradient, bend, *_: prediction._replace(x_t=prediction.x_t - bend * gradient),
-}
+def course(prediction: Prediction, gradient: Tensor, bend: Tensor, *_: object) -> Prediction:
+    """The diffusion course's rule, unit 2: x' = x - s w(t) g, then a step with the eps of the old x."""
+    return prediction._replace(x_t=prediction.x_t - bend * gradient, pull=prediction.pull + bend * gradient)
+
+
+RULES = {"normalized": normalized, "course": course}
 
 
 def loss_guide(
@@ -83,13 +84,12 @@ def loss_guide(
         if not gradient.isfinite().all():
             raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
         if not outer:
-            prediction = Prediction(prediction.x_t.detach(), prediction.eps.detach(), prediction.losses)
+            prediction = prediction._replace(x_t=prediction.x_t.detach(), eps=prediction.eps.detach())
         losses = losses.detach()
         first = losses if first is None else first
-        bend = torch.full_like(losses, scale * weights[i])
-        if fade and rule == "normalized":
-            bend = bend * (losses / first.clamp_min(1e-12)).clamp(max=1).sqrt()
-        prediction = RULES[rule](prediction, gradient, bend.view(-1, 1, 1, 1), schedule, i)
+        fading = (losses / first.clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
+        bend = (scale * weights[i] * fading).view(-1, 1, 1, 1)
+        prediction = RULES[rule](prediction, gradient, bend, schedule, i)
         return prediction._replace(losses=prediction.losses | {name: losses})
 
     return guided
@@ -105,11 +105,10 @@ def classifier_free(
     """
 
     def guided(x_t: Tensor, i: int) -> Prediction:
-        t = schedule.timesteps[i]
         if weights[i] == 0 or scale in (0, 1):
-            return Prediction(x_t, eps(x_t, t, null if scale == 0 and weights[i] else condition))
-        without, told = eps(torch.cat([x_t, x_t]), t, torch.cat([null, condition])).chunk(2)
-        return Prediction(x_t, without + scale * (told - without))
+            return Prediction(x_t, eps(x_t, schedule.timesteps[i], null if scale == 0 and weights[i] else condition))
+        without, told = eps(torch.cat([x_t, x_t]), schedule.timesteps[i], torch.cat([null, condition])).chunk(2)
+        return Prediction(x_t, without + scale * (told - without), pull=scale * (told - without))
 
     return guided
 

@@ -15,6 +15,7 @@ class Prediction(NamedTuple):
     x_t: Tensor  # (B, C, H, W), where the solver steps from: its input, unless a rule moves it
     eps: Tensor  # (B, C, H, W), the noise in it
     losses: dict[str, Tensor] = {}  # each (B,), of every guide so far
+    pull: Tensor | float = 0.0  # (B, C, H, W), what guides have added to eps, or taken from x_t
 
 
 class Step(NamedTuple):
@@ -23,7 +24,8 @@ class Step(NamedTuple):
     i: int
     x_t: Tensor  # (B, C, H, W), after the step; after the last, the picture
     x0: Tensor  # (B, C, H, W) in [-1, 1], the estimate of the picture that the step was taken with
-    losses: dict[str, Tensor]
+    losses: dict[str, Tensor]  # each (B,)
+    pull: Tensor | float  # (B, C, H, W), how the guides bent it
 
 
 Predict = Callable[[Tensor, int], Prediction]  # (x_t, i) -> Prediction
@@ -38,10 +40,9 @@ def sample(predict: Predict, x_t: Tensor, schedule: Schedule, travel: tuple = (0
     before = None
     for i in order(len(schedule.timesteps), *travel):
         x_t, before = schedule.back(x_t, i) if i == before else x_t, i
-        prediction = predict(x_t, i)
-        x_t = schedule.step(prediction.x_t, prediction.eps, i)
-        x0 = schedule.x0(prediction.x_t, prediction.eps, i).clamp(-1, 1)
-        yield Step(i, x_t, x0, prediction.losses)
+        x, eps, losses, pull = predict(x_t, i)
+        x_t = schedule.step(x, eps, i)
+        yield Step(i, x_t, schedule.x0(x, eps, i).clamp(-1, 1), losses, pull)
 
 
 def order(steps: int, times: int = 0, start: float = 0.0, stop: float = 0.0) -> list[int]:
