@@ -110,6 +110,11 @@ def picture(value: object) -> str:
     return value
 
 
+def unpack(picture: str) -> Image.Image:
+    """The picture that `pack` packed."""
+    return Image.open(io.BytesIO(base64.b64decode(picture)))
+
+
 def pack(path: Path) -> str:
     """A picture file as `picture` takes it; RecipeError if it cannot be read."""
     try:

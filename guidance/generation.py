@@ -1,7 +1,5 @@
 """From a recipe to pictures: the one place where model, losses and guides meet."""
 
-import base64
-import io
 import math
 import threading
 import time
@@ -14,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from guidance.checks import unpack
 from guidance.losses.classifier import CLASSIFIERS
 from guidance.losses.clip import prompt_loss
 from guidance.losses.color import COLOR_LOSSES, Loss, target
@@ -115,7 +114,7 @@ def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
     plan, notes = unsteered(model, schedule), []
     if recipe.scale > 0:
         judge = clips.get(recipe.clip)
-        targets = [judge.text(text) if text else judge.picture(unpacked(recipe.image)) for text, _ in recipe.targets]
+        targets = [judge.text(text) if text else judge.picture(unpack(recipe.image)) for text, _ in recipe.targets]
         notes = [note for text, _ in recipe.targets if text for note in judge.notes(text)]
         # Cuts have generators of their own, so that their number does not change what a stochastic solver draws.
         draws = [torch.Generator().manual_seed(seed + CUTS) for seed in recipe.seeds]
@@ -178,11 +177,6 @@ def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
     with torch.no_grad():
         confidence, digits = torch.cat([network(part) for part in x.split(256)]).softmax(1).max(1)
     return list(zip(digits.tolist(), confidence.tolist(), strict=True))
-
-
-def unpacked(image: str) -> Image.Image:
-    """A picture inside a recipe."""
-    return Image.open(io.BytesIO(base64.b64decode(image)))
 
 
 def images(recipe: Recipe) -> list[Image.Image]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -16,6 +16,9 @@ class Frame:
     step: int
     steps: int
     recipe: Recipe
+    weight: float = 1.0
+    losses: dict = field(default_factory=dict)
+    notes: tuple = ()
 
     def images(self) -> list[Image.Image]:
         """The pictures."""
@@ -23,6 +26,12 @@ class Frame:
             return [Image.new("L", (28, 28), 20 * digit) for digit in self.recipe.classes]
         paint = getattr(self.recipe, "color", "#203040") if self.recipe.scale else "#808080"
         return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)]
+
+    def noisy(self) -> list[Image.Image]:
+        """As grey as it gets."""
+        return [image.convert("L") for image in self.images()]
+
+    pulls = noisy
 
 
 def read(images: list[Image.Image]) -> list[tuple[int, float]]:

@@ -12,7 +12,7 @@ BELOW = {
     "sampling": set(), "losses": set(), "settings": set(), "checks": set(), "sheets": set(),
     "recipes": {"checks"}, "metadata": {"checks", "recipes"},
     "models": {"settings"},
-    "generation": {"settings", "recipes", "losses", "models", "sampling"},
+    "generation": {"settings", "checks", "recipes", "losses", "models", "sampling"},
     "training": {"settings", "sheets", "models", "sampling"},
     "evaluation": {"settings", "sheets", "recipes", "losses", "models", "sampling", "generation", "training"},
     "bench": {"settings", "recipes", "losses", "models", "sampling", "generation"},

@@ -1,6 +1,8 @@
 """The page over a fake: what a run shows, what it says when it cannot go on, and how the page is wired."""
 
 import base64
+import html
+import io
 import json
 import re
 import subprocess
@@ -13,29 +15,38 @@ import pytest
 from PIL import Image
 
 from guidance import metadata, recipes
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
-from guidance.ui import color, controls, measure, page, pictures, run, stage
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, RecipeError
+from guidance.ui import color, controls, measure, page, pictures, run, words
+from guidance.ui.jobs import Jobs
 from tests.fake import WRONG, Fake, read
 
 ROOT = Path(__file__).parent.parent
 DEFAULTS = {name: getattr(ColorRecipe(), name) for name in ColorRecipe.__dataclass_fields__} | {"count": 2}
 
 
-def with_unguided(recipe: ColorRecipe) -> tuple[ColorRecipe, run.Variants]:
+def tab() -> run.Tab:
+    """The Colour tab's way of parsing and showing."""
+    parse = lambda *v: ask(ColorRecipe(**controls.check(dict(zip(DEFAULTS, v, strict=True)))))  # noqa: E731
+    return run.Tab(parse, color.render)
+
+
+def ask(recipe: ColorRecipe) -> run.Ask:
     """A recipe beside its unguided one, as the Colour tab has it."""
-    return recipe, {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
+    return run.Ask(recipe, color.compared(recipe, "unguided"))
 
 
-def handle(compute: Fake, **values) -> list[tuple]:
-    """All that the handler yields for the default controls with some changed."""
-    return list(open_handler(compute, run.Progress(), **values))
+def handle(compute: Fake, keep: bool = True, say=str, **values) -> dict[str, str]:
+    """All that a run shows in the end for the default controls with some changed."""
+    shown: dict[str, str] = {}
+    for update in painted(compute, keep, say, **values):
+        shown |= update
+    return shown
 
 
-def open_handler(compute: Fake, progress: run.Progress, **values) -> Iterator[tuple]:
-    """The handler, not yet begun."""
-    given = DEFAULTS | values
-    make = lambda *v: with_unguided(ColorRecipe(**controls.check(dict(zip(given, v, strict=True)))))  # noqa: E731
-    return run.runner(compute, run.Tab(make, color.render))(progress, *given.values())
+def painted(compute: Fake, keep: bool = True, say=str, **values) -> Iterator[dict[str, str]]:
+    """What a run shows, step by step."""
+    asked = tab().parse(*(DEFAULTS | values).values())
+    return iter(run.Painting(compute, tab(), asked, run.Finished(), say, keep))
 
 
 def text(status: str) -> str:
@@ -43,21 +54,25 @@ def text(status: str) -> str:
     return re.search(r"<p>(.*?)</p>", status)[1]
 
 
-def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path):
-    yields = handle(Fake(), color="teal", steps=3, seed=7)
-    assert 'data-state="preview"' in yields[1][0]
-    assert "Step 1 of 3" in yields[1][1]
-    view, status, shown = yields[-1]
-    assert 'data-state="final"' in view
-    assert text(status).startswith("Done: 2 pictures in 3 steps")
-    assert json.loads(shown)["color"] == "#008080"
-    links = re.findall(r'href="data:image/png;base64,([^"]+)" download="([^"]+)"', view)
+def files(view: str, folder: Path) -> dict[str, Path]:
+    """The PNGs that a view offers, by name."""
     found = {}
-    for data, name in links:
-        (tmp_path / name).write_bytes(base64.b64decode(data))
-        found[name] = metadata.read_png(tmp_path / name)
+    for data, name in re.findall(r'href="data:image/png;base64,([^"]+)" download="([^"]+)"', view):
+        found[name] = folder / name
+        found[name].write_bytes(base64.b64decode(data))
+    return found
+
+
+def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path):
+    previews = [shown for shown in painted(Fake(), color="teal", steps=3, seed=7) if "view" in shown]
+    assert 'data-state="preview"' in previews[0]["view"]
+    assert "Step 1 of 3" in previews[0]["status"]
+    shown = handle(Fake(), color="teal", steps=3, seed=7)
+    assert 'data-state="final"' in shown["view"]
+    assert text(shown["status"]).startswith("Done: 2 pictures in 3 steps")
+    assert json.loads(shown["recipe"])["color"] == "#008080"
     recipe = ColorRecipe(color="teal", steps=3, seed=7, count=2)
-    assert found == {
+    assert {name: metadata.read_png(path) for name, path in files(shown["view"], tmp_path).items()} == {
         "guidance-008080-7.png": recipe.picture(0),
         "guidance-008080-8.png": recipe.picture(1),
         "guidance-unguided-7.png": recipe.unguided().picture(0),
@@ -65,18 +80,27 @@ def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path
     }
 
 
+def test_recipes_stay_out_of_the_pngs_when_they_are_switched_off(tmp_path):
+    for path in files(handle(Fake(), keep=False, steps=2)["view"], tmp_path).values():
+        with pytest.raises(RecipeError, match="This picture carries no recipe."):
+            metadata.read_png(path)
+
+
 def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths():
-    compute = Fake()
-    handler = run.runner(compute, run.Tab(with_unguided, color.render))
+    compute, cache = Fake(), run.Finished()
     recipe = ColorRecipe(steps=2, count=3)
     asked = []
+
+    def paint(recipe: ColorRecipe) -> None:
+        list(run.Painting(compute, tab(), ask(recipe), cache, str, True))
+
     for same in (recipe, ColorRecipe(steps=2, count=2, seed=1, color="red", rule="course", method="full", start=0.5)):
-        list(handler(run.Progress(), same))
+        paint(same)
         asked.append([request.scale > 0 for request in compute.asked])
     assert asked == [[True, False], [True, False, True]]
     for other in (ColorRecipe(steps=3), ColorRecipe(steps=2, solver="dpm++"), ColorRecipe(steps=2, seed=3)):
         before = len(compute.asked)
-        list(handler(run.Progress(), other))
+        paint(other)
         assert len(compute.asked) == before + 2
 
 
@@ -93,61 +117,90 @@ def test_a_scale_of_zero_runs_once():
     assert [recipe.scale for recipe in compute.asked] == [0]
 
 
-def test_closing_the_handler_closes_both_runs_and_says_where_it_stopped():
-    compute, progress = Fake(), run.Progress()
-    handler = open_handler(compute, progress, steps=50)
-    next(handler)
-    next(handler)
-    handler.close()
+def test_variants_of_unequal_length_all_come_to_their_end():
+    compute, recipe = Fake(), ColorRecipe(steps=2)
+    longer = ColorRecipe(steps=5, color="red")
+    asked = run.Ask(recipe, {"Short": recipe, "Long": longer})
+    shown = list(run.Painting(compute, tab(), asked, run.Finished(), str, True))
+    assert set(compute.over) == {recipe, longer}
+    assert "Done: 1 picture in 5 steps" in shown[-1]["status"]
+    assert shown[-1]["view"].count("g-picture") == 2
+
+
+def test_closing_a_run_closes_both_and_says_where_it_stopped():
+    compute = Fake()
+    painting = run.Painting(
+        compute, tab(), tab().parse(*(DEFAULTS | {"steps": 50}).values()), run.Finished(), str, True
+    )
+    steps = iter(painting)
+    while "view" not in next(steps):
+        pass
+    steps.close()
     assert len(compute.asked) == len(compute.over) == 2
-    assert (progress.state, progress.step) == ("stopped", 1)
-    status, paint, stop = stage.settle(progress)
-    assert text(status) == "Stopped at step 1 of 50."
-    assert (paint.interactive, stop.interactive) == (True, False)
+    assert text(painting.end(True)["status"]) == "Stopped at step 1 of 50."
+    assert text(painting.end(False)["status"]) == "The run did not begin."
 
 
-def test_settling_after_a_finished_run_leaves_its_line():
-    progress = run.Progress()
-    stage.begin(progress)
-    assert text(stage.settle(progress)[0]) == "The run did not begin."
-    list(open_handler(Fake(), progress, steps=2))
-    assert stage.settle(progress)[0] == gr.skip()
+def test_the_step_viewer_holds_every_step():
+    shown = handle(Fake(), steps=7)["film"]
+    assert "--n:7;--i:6" in shown
+    says = json.loads(html.unescape(re.search(r'data-says="(.*?)"', shown)[1]))
+    assert [row.split(",")[0] for row in says] == [f"Step {k} of 7" for k in range(1, 8)]
+    strip = base64.b64decode(re.search(r"url\(data:image/webp;base64,([^)]+)\)", shown)[1])
+    assert Image.open(io.BytesIO(strip)).size == (7 * 8, 3 * 8)
+    assert "--n:50;--i:49" in handle(Fake(), steps=120)["film"]
+
+
+class Request:
+    """A visitor's request, as far as a run looks at it."""
+
+    def __init__(self, language: str = "en"):
+        self.headers = {"accept-language": language}
 
 
 @pytest.mark.parametrize(("values", "expected"), WRONG)
 def test_bad_input_is_answered_by_a_sentence_before_any_work(values, expected):
     compute = Fake()
-    (view, status, shown), *more = handle(compute, **values)
+    runner = run.Runner(compute, tab(), Jobs())
+    key, status, *buttons = runner.begin(Request(), True, *(DEFAULTS | values).values())
     assert text(status).startswith(expected)
     assert 'data-state="error"' in status
-    assert (view, shown) == (gr.skip(), gr.skip())
-    assert not more
+    assert (key, buttons) == ("", [gr.skip()] * 2)
     assert not compute.asked
 
 
 @pytest.mark.parametrize("values", [{"steps": 251}, {"count": 17}])
 def test_the_page_has_narrower_limits_than_recipes(values):
     ColorRecipe(**values)
-    assert 'data-state="error"' in handle(Fake(), **values)[-1][1]
+    with pytest.raises(RecipeError):
+        handle(Fake(), **values)
 
 
 @pytest.mark.parametrize(("given", "taken"), [("red", "#ff0000"), ("rgba(10, 20, 30, 1)", "#0a141e")])
 def test_colours_are_taken_as_people_and_pickers_write_them(given, taken):
-    assert json.loads(handle(Fake(), color=given, steps=1)[-1][2])["color"] == taken
+    assert json.loads(handle(Fake(), color=given, steps=1)["recipe"])["color"] == taken
 
 
 def test_errors_of_ours_are_logged_and_not_shown(caplog):
-    yields = handle(Fake(fail_at=2, error=ZeroDivisionError("/secret/path")), steps=3)
-    assert text(yields[-1][1]) == run.WENT_WRONG
-    assert yields[-1][0] == gr.skip()  # the last preview stays
+    shown = list(painted(Fake(fail_at=2, error=ZeroDivisionError("/secret/path")), steps=3))
+    assert text(shown[-1]["status"]) == run.WENT_WRONG
+    assert set(shown[-1]) == {"status"}  # the last preview stays
     assert "/secret/path" in caplog.text
 
 
 def test_guidance_that_blows_up_says_so():
     from guidance.sampling.guides import GuidanceError
 
-    yields = handle(Fake(fail_at=2, error=GuidanceError("Lower the <scale>.")), steps=3)
-    assert text(yields[-1][1]) == "Lower the &lt;scale&gt;."
+    shown = handle(Fake(fail_at=2, error=GuidanceError("Lower the <scale>.")), steps=3)
+    assert text(shown["status"]) == "Lower the &lt;scale&gt;."
+
+
+def test_a_run_speaks_chinese_to_who_asks_for_it():
+    shown = handle(Fake(), say=words.speaker(Request("zh-CN,zh;q=0.9")), steps=2)
+    assert text(shown["status"]).startswith("完成：2 张，2 步")
+    assert "使用此种子" in shown["view"]
+    _, status, *_ = run.Runner(Fake(), tab(), Jobs()).begin(Request("zh-TW"), True, *(DEFAULTS | {"steps": 0}).values())
+    assert text(status) == "步数必须是 1 到 250 的整数。"
 
 
 def test_a_status_line_escapes_its_text():
@@ -186,12 +239,12 @@ def test_every_choice_of_the_recipes_is_on_the_page_with_a_name():
 
 def test_the_controls_stand_at_the_recipe_s_defaults():
     demo = page.build(Fake(), read)
-    handlers = [fn for fn in demo.fns.values() if fn.concurrency_id == "runs" and fn.api_visibility == "private"]
+    begins = [fn for fn in demo.fns.values() if getattr(fn.fn, "__name__", "") == "begin"]
     made = (ColorRecipe(count=controls.COUNT), ClipRecipe(count=controls.COUNT), DigitRecipe(count=4))
-    for handler, recipe in zip(handlers, made, strict=True):
-        values = [block.value for block in handler.inputs[1:]]  # the first is the progress
-        yields = list(handler.fn(run.Progress(), *values))
-        assert json.loads(yields[-1][2]) == json.loads(metadata.to_json(recipe))
+    for begin, recipe in zip(begins, made, strict=True):
+        values = [block.value for block in begin.inputs]
+        asked = begin.fn.__self__.tab.parse(*values[1:])  # the first is whether PNGs carry recipes
+        assert asked.recipe == recipe
 
 
 def test_only_the_api_is_open_and_all_runs_share_their_slots():

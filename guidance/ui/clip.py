@@ -1,15 +1,17 @@
 """The Prompt tab: pictures steered toward a sentence by a CLIP."""
 
-from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html import escape
 
 import gradio as gr
 
 from guidance import recipes
-from guidance.checks import pack, prompts
+from guidance.checks import RecipeError, pack, prompts, unpack
 from guidance.recipes import ClipRecipe
-from guidance.ui import controls, pictures, run, stage, welcome
+from guidance.ui import compare, controls, pictures, run, stage, welcome
+from guidance.ui.jobs import Jobs
 from guidance.ui.run import Variants
+from guidance.ui.words import html, t
 
 NAME = "clip"  # the prefix of this tab's element ids
 PRESETS = {"fast": "Fast", "quality": "Quality", "course": "The course's"}
@@ -17,6 +19,9 @@ CLIPS = {
     "landscapes": "Built in: landscapes", "ViT-B-32/openai": "OpenAI ViT-B-32", "ViT-B-16/openai": "OpenAI ViT-B-16",
     "ViT-L-14/openai": "OpenAI ViT-L-14", "ViT-B-32/laion2b_s34b_b79k": "LAION ViT-B-32",
     "ViT-B-16-SigLIP/webli": "SigLIP ViT-B-16",
+}  # fmt: skip
+COMPARISONS = {
+    "unguided": "Unguided", "method": "Shortcut and full", "preset": "Fast and quality", "rule": "Fast and the course's"
 }  # fmt: skip
 EXAMPLES = (
     "a snowy mountain at night with a moon",
@@ -26,6 +31,7 @@ EXAMPLES = (
     "hills and a lake under northern lights",
     "mountains | stars:0.7 | clouds:-0.5",
 )
+FIELDS = tuple(ClipRecipe.__dataclass_fields__)
 BY_PRESET = ("rule", "scale", "method", "weight", "cuts", "travel")
 
 
@@ -33,14 +39,26 @@ def legend(view: run.View) -> str:
     """What was asked for, and the loss so far."""
     parts = [f"<b>{escape(text)}</b>" + (f" \N{MULTIPLICATION SIGN} {w:g}" if w != 1 else "")
              for text, w in prompts(view.recipe.prompt)]  # fmt: skip
-    shown = " <span>and</span> ".join(parts) or "<b>The picture you gave</b>"
+    shown = f" <span>{view.say('and')}</span> ".join(parts) or f"<b>{view.say('The picture you gave')}</b>"
     values = view.losses.get("prompt", [])
-    return f"{shown} {pictures.curve(values, view.recipe.steps, 'distance')}"
+    return f"{shown} {pictures.curve(values, view.recipe.steps, view.say('distance'))}"
 
 
 def render(view: run.View) -> str:
-    """The unguided and guided pictures of each seed, side by side, under the prompt and its loss."""
+    """The variants of each seed, side by side, under the prompt and its loss."""
     return pictures.pairs(legend(view), lambda image: "", view)
+
+
+def compared(recipe: ClipRecipe, comparison: object) -> Variants:
+    """What the guided pictures stand beside."""
+    if comparison == "method":
+        return {controls.METHODS[method]: replace(recipe, method=method) for method in recipes.METHODS}
+    if comparison in ("preset", "rule"):
+        anew = dict.fromkeys(BY_PRESET)
+        other = {name: replace(recipe, preset=name, **anew)
+                 for name in ("fast", "quality" if comparison == "preset" else "course")}  # fmt: skip
+        return {PRESETS[name]: found for name, found in (other | {recipe.preset: recipe}).items()}
+    return {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
 
 
 def by_preset(preset: str) -> tuple:
@@ -56,58 +74,83 @@ def by_rule(rule: str) -> gr.Slider:
     return gr.Slider(**controls.scale_slider(rule if rule in recipes.RULES else "normalized", scale))
 
 
-def tab(compute: Callable[[ClipRecipe], Iterator]) -> None:
+def show(recipe: ClipRecipe) -> list:
+    """The values of all controls for a recipe."""
+    values = {name: getattr(recipe, name) for name in FIELDS}
+    values["scale"] = gr.Slider(**controls.scale_slider(recipe.rule, recipe.scale))
+    return list(values.values())
+
+
+def packed(path: str | None) -> str:
+    """A picture that was given as a prompt, as recipes hold it; one that cannot be read is none, with a word why."""
+    try:
+        return pack(path) if path else ""
+    except RecipeError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
     """Lay out the tab and connect it to a function that turns a recipe into frames."""
     defaults = ClipRecipe()
-    fields: dict[str, gr.components.Component] = {}
+    made: dict[str, gr.components.Component] = {}
     with gr.Row(elem_classes="g-layout"):
         with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
-            fields["prompt"] = gr.Textbox(
-                defaults.prompt, label="Prompt", lines=2, max_lines=4, elem_id="clip-prompt",
-                info="Lands, times of day, weather, colours. Weights: snow:1 | clouds:-0.5",
+            made["prompt"] = gr.Textbox(
+                defaults.prompt, label=t("Prompt"), lines=2, max_lines=4, elem_id="clip-prompt",
+                info=t("Lands, times of day, weather, colours. Weights: snow:1 | clouds:-0.5"),
             )  # fmt: skip
-            fields["preset"] = gr.Radio(
-                controls.labelled(PRESETS, tuple(recipes.PRESETS)), value=defaults.preset, label="Preset",
-                info="Quality goes back and asks again; it takes several times as long.",
+            made["preset"] = gr.Radio(
+                controls.labelled(PRESETS, tuple(recipes.PRESETS)), value=defaults.preset, label=t("Preset"),
+                info=t("Quality goes back and asks again; it takes several times as long."),
             )  # fmt: skip
-            fields["scale"] = gr.Slider(
-                **controls.scale_slider(defaults.rule, defaults.scale), label="Strength", buttons=[],
-                info="0 leaves the model alone; too much breaks the picture.",
+            made["scale"] = gr.Slider(
+                **controls.scale_slider(defaults.rule, defaults.scale), label=t("Strength"), buttons=[],
+                elem_id="clip-scale", info=t("0 leaves the model alone; too much breaks the picture."),
             )  # fmt: skip
-            fields |= controls.batch(NAME, defaults)
+            gr.HTML(html(welcome.steered(NAME, ("loss", "CLIP", "clip-clip"))), js_on_load=None)
+            made |= controls.batch(NAME, defaults)
             paint, stop = stage.buttons(NAME)
             picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""), wide=True)
-            with gr.Accordion("A picture as a prompt", open=False, elem_id="clip-image"):
-                fields["image"] = gr.Image(
-                    label="Picture", type="filepath", sources=["upload", "clipboard"], height=180, buttons=[]
+            more = compare.choices(
+                NAME, COMPARISONS, ClipRecipe, ("prompt", "; ".join(EXAMPLES[:2])), ("scale", "0.1; 0.25; 0.5")
+            )
+            with gr.Accordion(t("A picture as a prompt"), open=False, elem_id="clip-image"):
+                given = gr.Image(
+                    label=t("Picture"), type="filepath", sources=["upload", "clipboard"], height=180, buttons=[]
                 )
-            with gr.Accordion("Advanced", open=False, elem_id="clip-advanced"):
-                fields["clip"] = gr.Dropdown(
-                    controls.labelled(CLIPS, recipes.CLIPS), value=defaults.clip, label="CLIP",
-                    info="Who judges. The built-in one knows the landscapes' words alone; the others are downloaded on "
-                    "first use.",
+                made["image"] = gr.Textbox("", visible=False)  # the picture as recipes hold it, restored bit for bit
+            with gr.Accordion(t("Advanced"), open=False, elem_id="clip-advanced"):
+                made["clip"] = gr.Dropdown(
+                    controls.labelled(CLIPS, recipes.CLIPS), value=defaults.clip, label=t("CLIP"), elem_id="clip-clip",
+                    info=t("Who judges. The built-in one knows the landscapes' words alone; others are downloaded."),
                 )  # fmt: skip
-                fields["cuts"] = gr.Slider(
-                    1, 64, defaults.cuts, step=1, label="Cuts", buttons=[], info="Random crops that CLIP judges a step."
-                )
-                fields["travel"] = gr.Slider(
-                    0, 10, defaults.travel, step=1, label="Time travel", buttons=[],
-                    info="How often the middle steps are taken again.",
+                made["cuts"] = gr.Slider(
+                    1, 64, defaults.cuts, step=1, label=t("Cuts"), buttons=[],
+                    info=t("Random crops that CLIP judges a step."),
                 )  # fmt: skip
-                fields |= controls.rules(defaults) | controls.interval(defaults)
-                fields |= controls.sampler(NAME, defaults) | controls.model(defaults)
-        here = stage.results(NAME, paint, stop, welcome.CLIP, welcome.placeholder("#3f5f8f"), defaults)
+                made["travel"] = gr.Slider(
+                    0, 10, defaults.travel, step=1, label=t("Time travel"), buttons=[],
+                    info=t("How often the middle steps are taken again."),
+                )  # fmt: skip
+                made |= controls.rules(NAME, defaults)
+                made |= controls.course(defaults, made)
+                made |= controls.sampler(NAME, defaults) | controls.model(defaults)
+        drawing = html(lambda say: welcome.placeholder("#3f5f8f", say))
+        here = stage.results(NAME, paint, stop, welcome.CLIP, drawing, defaults)
 
-    def parse(*values: object) -> tuple[ClipRecipe, Variants]:
-        given = controls.check(dict(zip(fields, values, strict=True)))
-        given["image"] = pack(given["image"]["path"]) if given["image"] else ""
-        recipe = ClipRecipe(**given)
-        return recipe, {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
+    def parse(comparison: object, x: object, xs: object, y: object, ys: object, *values: object) -> run.Ask:
+        recipe = ClipRecipe(**controls.check(dict(zip(FIELDS, values, strict=True))))
+        return compare.ask(recipe, comparison, (x, xs, y, ys), compared)
 
     def example(event: gr.EventData) -> str:
         return EXAMPLES[event.index]
 
-    fields["preset"].input(by_preset, fields["preset"], [fields[name] for name in BY_PRESET], **stage.QUICK)
-    fields["rule"].input(by_rule, fields["rule"], fields["scale"], **stage.QUICK)
-    stage.examples(here, picks, example, [fields["prompt"]])
-    stage.wire(here, run.runner(compute, run.Tab(parse, render)), fields)
+    panel = stage.Panel(NAME, ClipRecipe, {name: made[name] for name in FIELDS}, show)
+    # What was given goes into the hidden field; what a restored recipe holds is shown.
+    given.input(packed, given, made["image"], **stage.QUICK)
+    made["image"].change(lambda image: unpack(image) if image else None, made["image"], given, **stage.QUICK)
+    made["preset"].input(by_preset, made["preset"], [made[name] for name in BY_PRESET], **stage.QUICK)
+    made["rule"].input(by_rule, made["rule"], made["scale"], **stage.QUICK)
+    stage.examples(here, picks, example, [made["prompt"]])
+    stage.wire(here, run.Runner(compute, run.Tab(parse, render), jobs), panel, more)
+    return panel

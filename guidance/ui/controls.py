@@ -6,6 +6,8 @@ from gradio.components import Component
 from guidance import checks, recipes, settings
 from guidance.checks import RecipeError
 from guidance.recipes import ClipRecipe, ColorRecipe, Recipe
+from guidance.ui import weights
+from guidance.ui.words import t
 
 COUNT, MAX_COUNT, MAX_STEPS = 4, 16, 250  # the page's own limits; the API and the command line go on to the recipe's
 SOLVERS = {"ddim": "DDIM", "dpm++": "DPM-Solver++", "ddpm": "DDPM"}
@@ -26,9 +28,9 @@ OFFERED = "Model must be one of those that the page lists, or where it is not pu
 DICE = "() => Math.floor(Math.random() * 1000000)"
 
 
-def labelled(names: dict[str, str], values: tuple[str, ...]) -> list[tuple[str, str]]:
+def labelled(names: dict[str, str], values: tuple[str, ...]) -> list[tuple]:
     """Choices as (label, value), for every value that recipes know."""
-    return [(names.get(value, value), value) for value in values]
+    return [(t(names.get(value, value)), value) for value in values]
 
 
 def scale_slider(rule: str, scale: float | None = None) -> dict:
@@ -41,7 +43,7 @@ def scale_slider(rule: str, scale: float | None = None) -> dict:
 def batch(name: str, defaults: Recipe) -> dict[str, Component]:
     """How many pictures and from which seed."""
     count = gr.Slider(
-        1, MAX_COUNT, COUNT, step=1, label="Pictures", buttons=[], info="Each from its own noise.",
+        1, MAX_COUNT, COUNT, step=1, label=t("Pictures"), buttons=[], info=t("Each from its own noise."),
         elem_id=f"{name}-count",
     )  # fmt: skip
     return {"count": count, "seed": seed(defaults)}
@@ -51,10 +53,10 @@ def seed(defaults: Recipe) -> gr.Number:
     """The seed, with a die to roll."""
     with gr.Row(elem_classes="g-seed"):
         seed = gr.Number(
-            defaults.seed, precision=0, minimum=0, maximum=recipes.MAX_SEED, label="Seed", scale=1,
-            info="The same number, the same pictures; each picture adds one.",
+            defaults.seed, precision=0, minimum=0, maximum=recipes.MAX_SEED, label=t("Seed"), scale=1,
+            info=t("The same number, the same pictures; each picture adds one."),
         )  # fmt: skip
-        dice = gr.Button("Random seed", elem_classes="g-dice", scale=0, min_width=40)
+        dice = gr.Button(t("Random seed"), elem_classes="g-dice", scale=0, min_width=40)
     dice.click(None, None, seed, js=DICE, api_visibility="private")
     return seed
 
@@ -65,41 +67,56 @@ def by_rule(rule: str) -> tuple:
     return gr.Slider(**scale_slider(rule)), recipes.DEFAULTS[rule]["loss"], recipes.DEFAULTS[rule]["weight"]
 
 
-def steering(defaults: ColorRecipe, scale: gr.Slider, loss: gr.Radio) -> dict[str, Component]:
+def steering(name: str, defaults: ColorRecipe, scale: gr.Slider, loss: gr.Radio) -> dict[str, Component]:
     """How the gradient of a loss bends the steps; the rule brings a scale and a loss."""
-    fields = rules(defaults)
+    fields = rules(name, defaults)
     # input, not change: an example that sets the rule sets the others as well.
     fields["rule"].input(
         by_rule, fields["rule"], [scale, loss, fields["weight"]], queue=False, show_progress="hidden",
         api_visibility="private",
     )  # fmt: skip
-    return fields | interval(defaults)
+    return fields | course(defaults, fields)
 
 
-def rules(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
+def rules(name: str, defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
     """The method, the rule and the weight."""
     method = gr.Radio(
-        labelled(METHODS, recipes.METHODS), value=defaults.method, label="Gradient",
-        info="Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer.",
+        labelled(METHODS, recipes.METHODS), value=defaults.method, label=t("Gradient"), elem_id=f"{name}-method",
+        info=t("Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer."),
     )  # fmt: skip
     rule = gr.Radio(
-        labelled(RULES, recipes.RULES), value=defaults.rule, label="Rule",
-        info="Normalised means the same strength for every model and step; the course's is the notebook's update.",
+        labelled(RULES, recipes.RULES), value=defaults.rule, label=t("Rule"),
+        info=t("Normalised means the same strength for every model and step; the course's is the notebook's update."),
     )  # fmt: skip
     weight = gr.Dropdown(
-        labelled(WEIGHTS, recipes.WEIGHTS), value=defaults.weight, label="Weight over the steps",
-        info="Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it.",
+        labelled(WEIGHTS, recipes.WEIGHTS), value=defaults.weight, label=t("Weight over the steps"),
+        elem_id=f"{name}-weight",
+        info=t("Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it."),
     )  # fmt: skip
     return {"method": method, "rule": rule, "weight": weight}
+
+
+def course(defaults: ColorRecipe | ClipRecipe, fields: dict[str, Component]) -> dict[str, Component]:
+    """Which steps are guided, and a plot of the strength over them."""
+    weight, ends = fields["weight"], interval(defaults)
+    drawn = gr.HTML(
+        weights.plot(defaults.weight, defaults.start, defaults.stop), elem_classes="g-course", js_on_load=None
+    )
+    inputs = [weight, *ends.values()]
+    gr.on(
+        [component.change for component in inputs], weights.plot, inputs, drawn, queue=False, show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip
+    return ends
 
 
 def interval(defaults: Recipe) -> dict[str, Component]:
     """Which steps are guided."""
     start = gr.Slider(
-        0, 1, defaults.start, step=0.01, label="Start", buttons=[], info="Begin after this share of the steps."
+        0, 1, defaults.start, step=0.01, label=t("Start"), buttons=[], info=t("Begin after this share of the steps.")
     )
     stop = gr.Slider(
-        0, 1, defaults.stop, step=0.01, label="Stop", buttons=[], info="End after this share of the steps."
+        0, 1, defaults.stop, step=0.01, label=t("Stop"), buttons=[], info=t("End after this share of the steps.")
     )
     return {"start": start, "stop": stop}
 
@@ -107,11 +124,18 @@ def interval(defaults: Recipe) -> dict[str, Component]:
 def sampler(name: str, defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Component]:
     """How the model is sampled, in `most` steps at most."""
     steps = gr.Slider(
-        1, most, defaults.steps, step=1, label="Steps", buttons=[], info="More: slower, finer.", elem_id=f"{name}-steps"
+        1,
+        most,
+        defaults.steps,
+        step=1,
+        label=t("Steps"),
+        buttons=[],
+        info=t("More: slower, finer."),
+        elem_id=f"{name}-steps",
     )
     solver = gr.Radio(
-        labelled(SOLVERS, recipes.SOLVERS), value=defaults.solver, label="Solver",
-        info="DDIM is plain; DPM-Solver++ needs fewer steps; DDPM adds noise at each and needs many.",
+        labelled(SOLVERS, recipes.SOLVERS), value=defaults.solver, label=t("Solver"),
+        info=t("DDIM is plain; DPM-Solver++ needs fewer steps; DDPM adds noise at each and needs many."),
     )  # fmt: skip
     return {"steps": steps, "solver": solver}
 
@@ -122,8 +146,8 @@ def model(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
     own = "" if settings.PUBLIC else " Or type the name of any unconditional diffusers model on the Hub."
     return {
         "model": gr.Dropdown(
-            [(label, name) for name, label in MODELS.items()], value=defaults.model, label="Model", info=info + own,
-            allow_custom_value=not settings.PUBLIC,
+            [(t(label), name) for name, label in MODELS.items()], value=defaults.model, label=t("Model"),
+            info=t(info + own), allow_custom_value=not settings.PUBLIC,
         )
     }  # fmt: skip
 

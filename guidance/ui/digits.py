@@ -1,6 +1,6 @@
 """The Digits tab: the digits that were asked for, each with what an independent network reads in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -10,8 +10,10 @@ from PIL import Image
 from guidance import recipes
 from guidance.checks import whole
 from guidance.recipes import DigitRecipe
-from guidance.ui import boards, controls, run, stage, welcome
+from guidance.ui import boards, compare, controls, run, stage, welcome
+from guidance.ui.jobs import Jobs
 from guidance.ui.run import Variants
+from guidance.ui.words import html, t
 
 NAME = "digits"  # the prefix of this tab's element ids
 MAX_PICTURES, MAX_ROWS = 100, 10
@@ -24,10 +26,10 @@ COMPARISONS = {
     "nothing": "Nothing", "strength": "Strengths", "conditioning": "Ways of telling", "guidance": "Kinds of guidance"
 }  # fmt: skip
 MEANINGS = {  # of the strength
-    "classifier-free": "0: any digit; 1: the network alone; more: surer digits, less variety.",
-    "classifier": "0: any digit; more: the classifier pulls harder.",
-    "blind-classifier": "0: any digit; more: the classifier pulls harder, but where?",
-    "none": "Without guidance there is nothing to set.",
+    "classifier-free": t("0: any digit; 1: the network alone; more: surer digits, less variety."),
+    "classifier": t("0: any digit; more: the classifier pulls harder."),
+    "blind-classifier": t("0: any digit; more: the classifier pulls harder, but where?"),
+    "none": t("Without guidance there is nothing to set."),
 }
 STRENGTHS = (0.0, 1.0, 3.0, 10.0)  # what the chosen strength is compared with
 EXAMPLES = {
@@ -36,6 +38,7 @@ EXAMPLES = {
     "Eights": {"digits": "88888888", "count": 4},
     "\N{GREEK SMALL LETTER PI}": {"digits": "31415926535897932384", "count": 1},
 }
+FIELDS = tuple(DigitRecipe.__dataclass_fields__)
 Read = Callable[[list[Image.Image]], list[tuple[int, float]]]  # pictures to (digit, confidence) each
 
 
@@ -56,10 +59,9 @@ def render(read: Read, view: run.View) -> str:
     """A board of digits for each variant, with the readings once they are finished."""
     boards_html = []
     for label, recipe in view.variants.items():
-        readings = read(view.images[recipe]) if view.final else []
-        boards_html.append(boards.board(label, recipe, view.images[recipe], readings))
-    legend = "Under each digit: what an independent network reads in it, and how sure it is." if view.final else ""
-    return boards.stack(legend, boards_html, view.final)
+        boards_html.append(boards.board(label, recipe, read(view.images[recipe]) if view.final else [], view))
+    legend = "Under each digit: what an independent network reads in it, and how sure it is."
+    return boards.stack(view.say(legend) if view.final else "", boards_html, view.final)
 
 
 def example(event: gr.EventData) -> list:
@@ -75,50 +77,62 @@ def by_guidance(guidance: str) -> tuple[gr.Slider, float]:
     return gr.Slider(value=values["scale"], maximum=end, info=MEANINGS[guidance], interactive=usable), values["stop"]
 
 
-def tab(compute: Callable[[DigitRecipe], Iterator], read: Read) -> None:
+def show(recipe: DigitRecipe) -> list:
+    """The values of all controls for a recipe."""
+    values = {name: getattr(recipe, name) for name in FIELDS}
+    slider, _ = by_guidance(recipe.guidance)
+    values["scale"] = gr.Slider(value=recipe.scale, maximum=max(slider.maximum, recipe.scale), info=slider.info)
+    return list(values.values())
+
+
+def tab(compute: run.Compute, jobs: Jobs, read: Read) -> stage.Panel:
     """Lay out the tab over a function that turns a recipe into frames and one that reads digits."""
     defaults = DigitRecipe()
-    fields: dict[str, gr.components.Component] = {}
+    made: dict[str, gr.components.Component] = {}
     with gr.Row(elem_classes="g-layout"):
         with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
-            fields["digits"] = gr.Textbox(
-                defaults.digits, label="Digits", info="One, several, or a number such as 2026.", max_lines=1,
+            made["digits"] = gr.Textbox(
+                defaults.digits, label=t("Digits"), info=t("One, several, or a number such as 2026."), max_lines=1,
                 elem_id="digits-text",
             )  # fmt: skip
             picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""))
-            fields["scale"] = gr.Slider(
-                0, 20, defaults.scale, step=0.1, label="Strength", buttons=[], info=MEANINGS[defaults.guidance]
-            )
-            fields["count"] = gr.Slider(
-                1, MAX_ROWS, 4, step=1, label="Rounds", buttons=[], info="How often the digits are drawn, each anew.",
-                elem_id="digits-count",
+            made["scale"] = gr.Slider(
+                0, 20, defaults.scale, step=0.1, label=t("Strength"), buttons=[], info=MEANINGS[defaults.guidance],
+                elem_id="digits-scale",
             )  # fmt: skip
-            fields["seed"] = controls.seed(defaults)
+            gr.HTML(html(welcome.told), js_on_load=None)
+            made["count"] = gr.Slider(
+                1, MAX_ROWS, 4, step=1, label=t("Rounds"), buttons=[], elem_id="digits-count",
+                info=t("How often the digits are drawn, each anew."),
+            )  # fmt: skip
+            made["seed"] = controls.seed(defaults)
             paint, stop = stage.buttons(NAME)
-            comparison = gr.Radio(
-                controls.labelled(COMPARISONS, tuple(COMPARISONS)), value="nothing", label="Compare",
-                elem_id="digits-compare", info="The same noise, drawn several ways, one above another.",
-            )  # fmt: skip
-            with gr.Accordion("Advanced", open=False, elem_id="digits-advanced"):
-                fields["guidance"] = gr.Radio(
-                    controls.labelled(GUIDANCES, recipes.GUIDANCES), value=defaults.guidance, label="Guidance",
-                    info="Classifier-free: what the network thinks with the digit against without. Classifier: the "
-                    "gradient of one that reads noisy digits, or of one that never saw noise.",
+            more = compare.choices(
+                NAME, COMPARISONS, DigitRecipe, ("scale", "0; 1; 2; 5"), ("conditioning", "; ".join(CONDITIONINGS))
+            )
+            with gr.Accordion(t("Advanced"), open=False, elem_id="digits-advanced"):
+                made["guidance"] = gr.Radio(
+                    controls.labelled(GUIDANCES, recipes.GUIDANCES), value=defaults.guidance, label=t("Guidance"),
+                    elem_id="digits-guidance",
+                    info=t("Classifier-free: the network told the digit against the network told nothing. Classifier: "
+                           "the gradient of one that reads noisy digits, or of one that never saw noise."),
                 )  # fmt: skip
-                fields["conditioning"] = gr.Radio(
+                made["conditioning"] = gr.Radio(
                     controls.labelled(CONDITIONINGS, recipes.CONDITIONINGS), value=defaults.conditioning,
-                    label="How the network is told", info="Three networks of like size; each learned it its own way.",
+                    label=t("How the network is told"),
+                    info=t("Three networks of like size; each learned it its own way."),
                 )  # fmt: skip
-                fields |= controls.interval(defaults) | controls.sampler(NAME, defaults, most=1000)
-        here = stage.results(NAME, paint, stop, welcome.DIGITS, welcome.DIGIT_TILES, defaults)
+                made |= controls.interval(defaults) | controls.sampler(NAME, defaults, most=1000)
+        here = stage.results(NAME, paint, stop, welcome.DIGITS, html(welcome.digit_tiles), defaults)
 
-    def parse(comparison: str, *values: object) -> tuple[DigitRecipe, Variants]:
-        recipe = DigitRecipe(**dict(zip(fields, values, strict=True)))
+    def parse(comparison: object, x: object, xs: object, y: object, ys: object, *values: object) -> run.Ask:
+        recipe = DigitRecipe(**dict(zip(FIELDS, values, strict=True)))
         whole("Rounds", recipe.count, 1, MAX_ROWS)
         whole("Digits times rounds", len(recipe.seeds), 1, MAX_PICTURES)
-        return recipe, compared(recipe, comparison)
+        return compare.ask(recipe, comparison, (x, xs, y, ys), compared)
 
-    fields["guidance"].input(by_guidance, fields["guidance"], [fields["scale"], fields["stop"]], **stage.QUICK)
-    stage.examples(here, picks, example, [fields["digits"], fields["count"]])
-    handler = run.runner(compute, run.Tab(parse, partial(render, read)))
-    stage.wire(here, handler, {"compare": comparison} | fields)
+    panel = stage.Panel(NAME, DigitRecipe, {name: made[name] for name in FIELDS}, show)
+    made["guidance"].input(by_guidance, made["guidance"], [made["scale"], made["stop"]], **stage.QUICK)
+    stage.examples(here, picks, example, [made["digits"], made["count"]])
+    stage.wire(here, run.Runner(compute, run.Tab(parse, partial(render, read)), jobs), panel, more)
+    return panel

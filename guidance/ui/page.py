@@ -1,30 +1,52 @@
 """The page as a whole: header, tabs, the API, and how it is served."""
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
 import guidance
-from guidance import settings
-from guidance.recipes import ColorRecipe, Recipe
-from guidance.ui import api, clip, color, digits, theme
+from guidance import metadata, settings
+from guidance.recipes import ColorRecipe, Recipe, RecipeError
+from guidance.ui import api, clip, color, digits, run, stage, theme, words
+from guidance.ui.jobs import Jobs
+from guidance.ui.words import Say, t
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 QUEUE = 64  # runs that may wait; one more is turned away with a sentence
-HEADER = """
-<header class="g-header">
+LOGO = """
   <svg viewBox="0 0 32 32" width="34" height="34" aria-hidden="true"><defs><linearGradient id="g-mark" x1="0" x2="1"
   y1="1" y2="0"><stop offset="0" stop-color="#1f3a5f"/><stop offset=".55" stop-color="#2f8f9d"/><stop offset="1"
   stop-color="#f2b880"/></linearGradient></defs><rect width="32" height="32" rx="9" fill="url(#g-mark)"/><path
   d="M6 23 C13 23 12 10 25 9 M20 6.5 L25.6 9 L22 14" fill="none" stroke="#fff" stroke-width="2.4"
   stroke-linecap="round" stroke-linejoin="round"/></svg>
-  <div><h1>Guidance</h1><p>Steer a trained diffusion model while it paints. No training needed.</p></div>
-</header>
 """
+
+
+def header(say: Say) -> str:
+    """The name, and what belongs to the page as a whole."""
+    tools = (
+        f'<label class="g-use g-open"><input type="file" accept="image/png">{say("Open a picture")}</label>'
+        f'<label class="g-use g-sound"><input type="checkbox">{say("Sound when done")}</label>'
+        f'<button type="button" class="g-use g-theme">{say("Light or dark")}</button>'
+    )
+    about = say("Steer a trained diffusion model while it paints. No training needed.")
+    return (
+        f'<header class="g-header">{LOGO}<div><h1>Guidance</h1><p>{about}</p></div><div class="g-tools">{tools}</div>'
+        f'</header><div class="g-drop" aria-hidden="true">{say("Drop the picture to restore its settings")}</div>'
+    )
+
+
+def history(say: Say) -> str:
+    """Where the browser shows the pictures it remembers."""
+    empty = say("Pictures that you paint appear here. They stay in this browser; nobody else sees them.")
+    bar = '<div class="g-past-bar"></div>'
+    return f'<div id="g-history"><p class="g-empty">{empty}</p>{bar}<div class="g-pasts"></div></div>'
 
 
 def compute(recipe: Recipe) -> Iterator:
@@ -37,18 +59,34 @@ def read(images: list[Image.Image]) -> list[tuple[int, float]]:
     return guidance.read_digits(images)
 
 
-def build(compute: Callable[[Recipe], Iterator] = compute, read: digits.Read = read) -> gr.Blocks:
+def restore(panels: list[stage.Panel], texts: str) -> list:
+    """The updates of the tabs and of all controls for recipes as a JSON list of JSON texts; the last one is shown."""
+    shown: dict[str, list] = {}
+    tab = gr.skip()
+    for text in json.loads(texts):
+        recipe = metadata.from_json(text)
+        panel = next(panel for panel in panels if panel.kind is type(recipe))
+        shown[panel.name], tab = panel.show(recipe), gr.Tabs(selected=panel.name)
+    return [tab, *(update for panel in panels
+                   for update in shown.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
+
+
+def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks:
     """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
+    jobs = Jobs()
     # The API leaves files behind; an hour is enough to fetch them.
     with gr.Blocks(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
-        gr.HTML(HEADER, js_on_load=None)
-        with gr.Tabs():
-            with gr.Tab("Colour", id="color"):
-                color.tab(compute)
-            with gr.Tab("Prompt", id="clip"):
-                clip.tab(compute)
-            with gr.Tab("Digits", id="digits"):
-                digits.tab(compute, read)
+        gr.HTML(words.html(header), js_on_load=None)
+        with gr.Tabs() as tabs:
+            with gr.Tab(t("Colour"), id="color"):
+                panels = [color.tab(compute, jobs)]
+            with gr.Tab(t("Prompt"), id="clip"):
+                panels.append(clip.tab(compute, jobs))
+            with gr.Tab(t("Digits"), id="digits"):
+                panels.append(digits.tab(compute, jobs, read))
+            with gr.Tab(t("History"), id="history"):
+                gr.HTML(words.html(history), js_on_load="guidance.history()")
+        remember(tabs, panels)
         api.color(compute)
         api.clip(compute)
         api.digits(compute)
@@ -56,11 +94,40 @@ def build(compute: Callable[[Recipe], Iterator] = compute, read: digits.Read = r
     return demo.queue(api_open=False, max_size=QUEUE)
 
 
+def remember(tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
+    """Connect the ways by which recipes come back: a dropped picture, the history, a link, and a reload."""
+    outputs = [tabs, *(component for panel in panels for component in panel.fields.values())]
+
+    def dropped(event: gr.EventData, request: gr.Request) -> list:
+        try:
+            return restore(panels, event.recipes)
+        except Exception as error:
+            raise gr.Error(words.speaker(request)(run.sentence(error)), print_exception=False) from None
+
+    def recalled(texts: str) -> list:
+        good = []
+        for text in json.loads(texts):
+            with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
+                metadata.from_json(text)
+                good.append(text)
+        return restore(panels, json.dumps(good))
+
+    gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
+        dropped, None, outputs, **stage.QUICK
+    )
+    texts = gr.Textbox(visible=False)
+    gr.context.Context.root_block.load(
+        recalled, texts, outputs, js="() => guidance.recall()", preprocess=False, **stage.QUICK
+    ).then(None, None, None, js="() => guidance.stand()", api_visibility="private")
+
+
 def launch(demo: gr.Blocks, *, host: str, port: int | None, share: bool = False, quiet: bool = False) -> str:
     """Serve the page in the background and give its local address."""
+    script = (HERE / "page.js").read_text()
     _, url, _ = demo.launch(
         server_name=host, server_port=port, share=share, quiet=quiet, prevent_thread_lock=True, inbrowser=False,
-        theme=theme.theme(), css_paths=HERE / "style.css", favicon_path=HERE / "favicon.png", footer_links=["api"],
+        theme=theme.theme(), i18n=words.tables(), head=f"<script>{script}</script>",
+        css_paths=HERE / "style.css", favicon_path=HERE / "favicon.png", footer_links=["api"],
         ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False, pwa=False, show_error=False,
     )  # fmt: skip
     return url

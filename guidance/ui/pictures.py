@@ -25,17 +25,8 @@ class Shot:
 
     label: str
     image: Image.Image
+    recipe: recipes.Recipe
     caption: str = ""  # HTML
-    recipe: recipes.Recipe | None = None  # None: a preview, not for keeping
-
-
-def data_url(shot: Shot) -> str:
-    """The picture as a data URL: PNG with the recipe inside when finished, a light WebP while it is a preview."""
-    if shot.recipe:
-        return png_url(shot.image, shot.recipe)
-    buffer = io.BytesIO()
-    shot.image.save(buffer, "WEBP", quality=80, method=0)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def png_url(image: Image.Image, recipe: recipes.Recipe | None = None) -> str:
@@ -45,44 +36,52 @@ def png_url(image: Image.Image, recipe: recipes.Recipe | None = None) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def shot_html(shot: Shot, seed: int) -> str:
+def webp_url(image: Image.Image) -> str:
+    """A preview as a light data URL."""
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80, method=0)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def shot_html(shot: Shot, seed: int, view: View) -> str:
     """One picture, its label, its caption and, when finished, its download."""
-    url, label = data_url(shot), escape(shot.label)
-    width, height = shot.image.size
-    crisp = " g-crisp" if width <= CRISP else ""
-    link = ""
-    if shot.recipe:
+    label, (width, height) = escape(shot.label), shot.image.size
+    crisp, link = " g-crisp" if width <= CRISP else "", ""
+    url = png_url(shot.image, shot.recipe if view.keep else None) if view.final else webp_url(shot.image)
+    if view.final:
+        title = escape(view.say(f"Download the {shot.label} picture of seed {seed} as a PNG"))
         link = (
-            f'<a class="g-save" href="{url}" download="{escape(shot.recipe.slug)}.png" '
-            f'aria-label="Download the {label.lower()} picture of seed {seed}" '
-            f'title="PNG with its recipe inside">PNG</a>'
+            f'<a class="g-save" href="{url}" download="{escape(shot.recipe.slug)}.png" aria-label="{title}" '
+            f'title="{title}">PNG</a>'
         )
     return (
         f'<div class="g-shot"><div class="g-label">{label}</div>'
         f'<img class="g-picture{crisp}" src="{url}" width="{width}" height="{height}" '
-        f'alt="{label} picture, seed {seed}"><div class="g-under">{shot.caption}{link}</div></div>'
+        f'alt="{label}, {escape(view.say(f"Seed {seed}"))}"><div class="g-under">{shot.caption}{link}</div></div>'
     )
 
 
-def pair_html(shots: list[Shot], seed: int, final: bool) -> str:
-    """The pictures of one seed, side by side."""
-    use = ""
-    if final:
-        title = "Set the seed and one picture"
-        use = f'<button type="button" class="g-use" data-seed="{seed}" title="{title}">Use this seed</button>'
-    return (
-        f'<figure class="g-pair">{"".join(shot_html(shot, seed) for shot in shots)}'
-        f"<figcaption><span>Seed {seed}</span>{use}</figcaption></figure>"
-    )
+def remembered(recipe: recipes.Recipe) -> str:
+    """An attribute from which the browser's history takes the recipe of a finished picture."""
+    return f' data-recipe="{escape(metadata.to_json(recipe))}"'
 
 
-def gallery(legend: str, pairs: list[tuple[int, list[Shot]]], final: bool) -> str:
-    """Pairs (seed, its pictures) as a grid whose columns follow their number, under a legend (HTML)."""
-    columns = 1 if len(pairs) == 1 else 2 if len(pairs) <= 6 else 3
-    state = "final" if final else "preview"
+def pair_html(shots: list[Shot], seed: int, view: View) -> str:
+    """The pictures of one seed, side by side; the last is the one that was asked for."""
+    use = mark = ""
+    if view.final:
+        use = (
+            f'<button type="button" class="g-use g-seed-of" data-seed="{seed}" '
+            f'title="{escape(view.say("Set the seed and one picture"))}">{escape(view.say("Use this seed"))}</button>'
+        )
+        mark = remembered(shots[-1].recipe)
+    wipe = ""
+    if len(shots) == 2:
+        name = escape(view.say("Before and after"))
+        wipe = f'<input class="g-wipe" type="range" min="0" max="100" value="50" aria-label="{name}">'
     return (
-        f'<div class="g-legend">{legend}</div><div class="g-gallery" data-state="{state}" style="--columns:{columns}">'
-        f"{''.join(pair_html(shots, seed, final) for seed, shots in pairs)}</div>"
+        f'<figure class="g-pair"{mark}>{"".join(shot_html(shot, seed, view) for shot in shots)}{wipe}'
+        f"<figcaption><span>{escape(view.say(f'Seed {seed}'))}</span>{use}</figcaption></figure>"
     )
 
 
@@ -90,25 +89,32 @@ def pairs(legend: str, caption: Callable[[Image.Image], str], view: View) -> str
     """The variants of each seed side by side, under a legend (HTML); `caption` gives what is said under a picture."""
     rows = []
     for k, seed in enumerate(view.recipe.seeds):
-        shots = []
-        for label, recipe in view.variants.items():
-            image = view.images[recipe][k]
-            shots.append(Shot(label, image, caption(image), recipe.picture(k) if view.final else None))
-        rows.append((seed, shots))
-    return gallery(legend, rows, view.final)
+        rows.append((seed, [
+            Shot(view.say(label), view.images[recipe][k], recipe.picture(k), caption(view.images[recipe][k]))
+            for label, recipe in view.variants.items()
+        ]))  # fmt: skip
+    columns = 1 if len(rows) == 1 else 2 if len(rows) <= 6 else 3
+    state = "final" if view.final else "preview"
+    toggle = ""
+    if len(view.variants) == 2:
+        toggle = f'<button type="button" class="g-use g-wiper">{escape(view.say("Before and after"))}</button>'
+    return (
+        f'<div class="g-legend">{legend}{toggle}</div><div class="g-gallery" data-state="{state}" '
+        f'style="--columns:{columns}">{"".join(pair_html(shots, seed, view) for seed, shots in rows)}</div>'
+    )
 
 
-def curve(values: list[float], steps: int, name: str, width: int = 160, height: int = 34) -> str:
-    """A small plot of values over the steps, as far as they go."""
+def curve(values: list[float], steps: int, name: str, low: float | None = None, high: float | None = None) -> str:
+    """A small plot of values over the steps, as far as they go, from `low` to `high` if these are given."""
     if len(values) < 2:
         return ""
-    low, high = min(values), max(values)
+    width, height = 160, 34
+    low, high = min(values) if low is None else low, max(values) if high is None else high
     points = " ".join(
-        f"{(i + 0.5) / max(steps, len(values)) * width:.1f},"
-        f"{2 + (height - 4) * (high - value) / (high - low or 1):.1f}"
+        f"{(i + 0.5) / max(steps, len(values)) * width:.1f},{2 + (height - 4) * (high - value) / (high - low or 1):.1f}"
         for i, value in enumerate(values)
     )
-    label = f"{name}: from {values[0]:.3g} to {values[-1]:.3g} in {len(values)} steps"
+    label = f"{name}: {values[0]:.3g} \N{RIGHTWARDS ARROW} {values[-1]:.3g}"
     return (
         f'<span class="g-curve">{escape(name)} <svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title><polyline points="{points}" '

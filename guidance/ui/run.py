@@ -2,12 +2,11 @@
 
 import json
 import logging
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import gradio as gr
 from PIL import Image
@@ -15,12 +14,18 @@ from PIL import Image
 from guidance import metadata
 from guidance.checks import RecipeError
 from guidance.recipes import Recipe
-from guidance.ui import pictures
+from guidance.ui import pictures, words
+from guidance.ui.film import Film
+from guidance.ui.finished import Finished
+from guidance.ui.grids import Grid, table
+from guidance.ui.jobs import Jobs, Shown
+from guidance.ui.words import Say
 
 log = logging.getLogger(__name__)
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
-SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # on every event that runs: the group takes its lowest limit
+SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # of the API; the group takes its lowest limit
+PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
 Compute = Callable[[Recipe], Iterator]
 
@@ -37,38 +42,15 @@ def sentence(error: Exception) -> str:
     return WENT_WRONG
 
 
-class Finished:
-    """The last pictures that something was compared with: a moved slider needs no second run of them."""
-
-    def __init__(self, size: int = 256):
-        self.size, self.images, self.lock = size, OrderedDict[Recipe, Image.Image](), threading.Lock()
-
-    def get(self, recipe: Recipe) -> list[Image.Image] | None:
-        """The recipe's pictures if all are here."""
-        with self.lock:
-            found = [self.images.get(recipe.picture(k)) for k in range(len(recipe.seeds))]
-            return None if None in found else found
-
-    def put(self, recipe: Recipe, images: list[Image.Image]) -> None:
-        """Keep pictures, and let the oldest go."""
-        with self.lock:
-            for k, image in enumerate(images):
-                self.images[recipe.picture(k)] = image
-                self.images.move_to_end(recipe.picture(k))
-            while len(self.images) > self.size:
-                self.images.popitem(last=False)
-
-
-@dataclass
-class Progress:
-    """Where a session's run stands. It outlives the run, so what follows a stop can tell how far it came."""
-
-    state: str = "done"  # or "waiting", "running", "stopped"
-    step: int = 0
-    steps: int = 0
-
-
 Variants = dict[str, Recipe]  # what stands beside one another, by its label
+
+
+class Ask(NamedTuple):
+    """What a visitor asked for."""
+
+    recipe: Recipe
+    variants: Variants  # the recipe among them
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True)
@@ -76,17 +58,19 @@ class View:
     """What a run has to show at some step."""
 
     recipe: Recipe
-    variants: Variants  # the recipe among them
+    variants: Variants
     images: dict[Recipe, list[Image.Image]]
     final: bool
     losses: dict[str, list[float]] = field(default_factory=dict)  # for each step, the mean over pictures
+    say: Say = str
+    keep: bool = True  # whether PNGs carry their recipes
 
 
 @dataclass(frozen=True)
 class Tab:
     """What a tab brings to a run: how its controls become a recipe, what to compare it with, and how both are shown."""
 
-    parse: Callable[..., tuple[Recipe, Variants]]  # control values to the recipe and what is shown, itself among them
+    parse: Callable[..., Ask]  # from control values
     render: Callable[[View], str]  # HTML
 
 
@@ -95,61 +79,114 @@ def pretty(recipe: Recipe) -> str:
     return json.dumps(json.loads(metadata.to_json(recipe)), indent=2)
 
 
-def runner(compute: Compute, tab: Tab) -> Callable[..., Iterator[tuple]]:
-    """The handler of a run: (progress, *control values) to (pictures, status, recipe as JSON), again and again."""
-    cache = Finished()
+def mean(losses: dict) -> dict[str, float]:
+    """Losses (B,) of one step as their means over pictures."""
+    return {name: value.mean().item() for name, value in losses.items()}
 
-    def paint(recipe: Recipe, variants: Variants, progress: Progress) -> Iterator[tuple]:
-        images = {other: found for other in variants.values() if other != recipe and (found := cache.get(other))}
-        with ExitStack() as stack:
-            runs = {other: stack.enter_context(closing(compute(other))) for other in [recipe, *variants.values()]
-                    if other not in images}  # fmt: skip
-            started = shown = time.monotonic()
-            losses: dict[str, list[float]] = {}
-            # All go on a step at a time, so that one sees the same noise become different pictures.
-            for frame in runs[recipe]:
-                frames = {other: frame if other == recipe else next(run, None) for other, run in runs.items()}
-                now, progress.step, progress.steps = time.monotonic(), frame.step, frame.steps
-                for name, value in getattr(frame, "losses", {}).items():
-                    losses.setdefault(name, []).append(value.mean().item())
-                if frame.step == 1:  # a first step may have loaded the model, so time is told from its end
-                    started = now
-                last = frame.step == frame.steps
-                if last or frame.step == 1 or now - shown >= PREVIEW:
-                    shown = now
-                    images |= {other: frame.images() for other, frame in frames.items() if frame}
-                if shown == now and not last:
-                    html = tab.render(View(recipe, variants, images, False, losses))
-                    yield html, running(progress, now - started), gr.skip()
-        for other in runs.keys() - {recipe}:
-            cache.put(other, images[other])
-        html = tab.render(View(recipe, variants, images, True, losses))
-        number = "1 picture" if len(recipe.seeds) == 1 else f"{len(recipe.seeds)} pictures"
-        done = f"Done: {number} in {frame.steps} steps, {time.monotonic() - started:.1f} s."
-        done = " ".join([done, *getattr(frame, "notes", ())])
-        yield html, pictures.status("done", done), pretty(recipe)
 
-    def handler(progress: Progress, *values: object) -> Iterator[tuple]:
-        progress.state, progress.step, progress.steps = "running", 0, 0
+class Painting:
+    """One run: all that was asked for goes on a step at a time, so one sees the same noise become different things."""
+
+    def __init__(self, compute: Compute, tab: Tab, ask: Ask, cache: Finished, say: Say, keep: bool):
+        self.compute, self.tab, self.ask, self.cache, self.say, self.keep = compute, tab, ask, cache, say, keep
+        self.step, self.steps = 0, 0
+        self.images: dict[Recipe, list[Image.Image]] = {}
+        self.losses: dict[str, list[float]] = {}
+        self.film = Film(ask.recipe)
+
+    def __iter__(self) -> Iterator[Shown]:
+        """What changes at each step."""
         try:
-            recipe, variants = tab.parse(*values)
-            yield gr.skip(), pictures.status("running", "Getting the model ready"), gr.skip()
-            yield from paint(recipe, variants, progress)
-            progress.state = "done"
-        except GeneratorExit:  # Stop, or the page was closed; compute's iterators are closed by now
-            progress.state = "stopped"
-            raise
+            yield {"status": pictures.status("running", self.say("Getting the model ready"))}
+            yield from self.paint()
         except Exception as error:
-            progress.state = "done"
-            yield gr.skip(), pictures.status("error", sentence(error)), gr.skip()
+            yield {"status": pictures.status("error", self.say(sentence(error)))}
 
-    return handler
+    def paint(self) -> Iterator[Shown]:
+        """The steps of all variants in turn, then the pictures."""
+        recipe, others = self.ask.recipe, self.ask.variants.values()
+        self.images |= {other: found for other in others if other != recipe and (found := self.cache.get(other))}
+        began = time.monotonic()
+        with ExitStack() as stack:
+            runs = {other: stack.enter_context(closing(self.compute(other))) for other in [recipe, *others]
+                    if other not in self.images}  # fmt: skip
+            going, latest, shown, first = dict(runs), {}, 0.0, 0.0
+            while going:
+                for other, run in list(going.items()):
+                    frame = latest[other] = next(run)
+                    if frame.step == frame.steps:
+                        del going[other]
+                    if other == recipe:
+                        self.film.add(frame)
+                        for name, value in mean(frame.losses).items():
+                            self.losses.setdefault(name, []).append(value)
+                    yield {}
+                now = time.monotonic()
+                first = first or now  # a first step may have loaded the model, so time is told from its end
+                self.step, self.steps = frame.step, max(frame.steps for frame in latest.values())
+                if not going or now - shown >= PREVIEW:
+                    shown = now
+                    self.images |= {other: frame.images() for other, frame in latest.items()}
+                if going and shown == now:
+                    yield {"view": self.view(False), "status": self.running(now - first)}
+        for other in runs.keys() - {recipe}:
+            self.cache.put(other, self.images[other])
+        seconds = f"{time.monotonic() - began:.1f} s."
+        number = "1 picture" if len(recipe.seeds) == 1 else f"{len(recipe.seeds)} pictures"
+        done = f"Done: {number} in {self.steps} steps, {seconds}"
+        if self.ask.grid:
+            done = f"Done: {len(self.ask.variants)} pictures, {seconds}"
+        done = " ".join(map(self.say, [done, *latest[recipe].notes]))
+        yield {
+            "view": self.view(True), "status": pictures.status("done", done), "recipe": pretty(recipe),
+            "film": self.film.html(self.say),
+        }  # fmt: skip
+
+    def view(self, final: bool) -> str:
+        """What there is to see."""
+        if self.ask.grid:
+            return table(self.ask.grid, self.images, final, self.say, self.keep)
+        recipe, variants, _ = self.ask
+        return self.tab.render(View(recipe, variants, self.images, final, self.losses, self.say, self.keep))
+
+    def running(self, elapsed: float) -> str:
+        """The status line `elapsed` seconds after the first step."""
+        text = f"Step {self.step} of {self.steps}"
+        if self.step > 1:
+            left = elapsed / (self.step - 1) * (self.steps - self.step)
+            text += f", {left:.{int(left < 10)}f} s left"
+        return pictures.status("running", self.say(text), self.step / self.steps)
+
+    def waiting(self, ahead: int) -> Shown:
+        """How many are ahead in the queue."""
+        return {"status": pictures.status("waiting", self.say(f"Waiting for a turn: {ahead} ahead of you"))}
+
+    def end(self, begun: bool) -> Shown:
+        """What stays after a stop; the last preview does."""
+        text = f"Stopped at step {self.step} of {self.steps}." if self.step else "Stopped."
+        return {"status": pictures.status("stopped", self.say(text if begun else "The run did not begin."))}
 
 
-def running(progress: Progress, elapsed: float) -> str:
-    """The status line of a run `elapsed` seconds after its first step."""
-    text = f"Step {progress.step} of {progress.steps}"
-    if progress.step > 1:
-        left = elapsed / (progress.step - 1) * (progress.steps - progress.step)
-        text += f", {left:.{int(left < 10)}f} s left"
-    return pictures.status("running", text, progress.step / progress.steps)
+class Runner:
+    """The handlers of a tab's runs."""
+
+    def __init__(self, compute: Compute, tab: Tab, jobs: Jobs):
+        self.compute, self.tab, self.jobs, self.cache = compute, tab, jobs, Finished()
+
+    def begin(self, request: gr.Request, keep: object, *values: object) -> tuple:
+        """Ask for a run by control values: (its key, status, Paint, Stop)."""
+        say = words.speaker(request)
+        try:
+            painting = Painting(self.compute, self.tab, self.tab.parse(*values), self.cache, say, keep is True)
+            job = self.jobs.start(painting.__iter__, painting.waiting, painting.end)
+        except Exception as error:
+            return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
+        status = pictures.status("waiting", say("Waiting for a turn"))
+        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
+
+    async def follow(self, key: str) -> AsyncIterator[tuple]:
+        """What a run shows, again and again: (*PLACES, Paint, Stop); nothing changes for a key that is none."""
+        async for shown, over in self.jobs.follow(key):
+            changed = [shown.get(place, gr.skip()) for place in PLACES]
+            yield *changed, gr.Button(interactive=over), gr.Button(interactive=not over)
+        yield *[gr.skip()] * len(PLACES), gr.Button(interactive=True), gr.Button(interactive=False)

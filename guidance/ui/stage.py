@@ -1,19 +1,23 @@
-"""Where a tab's pictures appear, and the buttons that make them: the same in every tab."""
+"""What every tab has: the buttons, where its pictures appear, and how both are connected to runs."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from html import escape
 
 import gradio as gr
 from gradio.components import Component
+from gradio.i18n import I18nData
 
+from guidance import metadata
 from guidance.recipes import Recipe
 from guidance.ui import pictures, run
-from guidance.ui.run import Progress
+from guidance.ui.run import Runner
 from guidance.ui.welcome import Welcome
+from guidance.ui.words import html, t
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
 QUICK = {"queue": False} | PRIVATE  # for events that compute nothing
+WATCH = {"concurrency_limit": None, "queue": True} | PRIVATE  # for those that only look at a run
 PRESS = "() => document.getElementById('%s-paint').click()"
 # On a narrow screen the pictures lie below the controls.
 SHOW = """() => {
@@ -21,7 +25,7 @@ SHOW = """() => {
   if (line.getBoundingClientRect().top > window.innerHeight * 0.7) line.scrollIntoView({behavior: 'smooth'});
 }"""
 USE = """element.addEventListener('click', event => {
-  const button = event.target.closest('.g-use');
+  const button = event.target.closest('.g-seed-of');
   if (button) trigger('select', {seed: Number(button.dataset.seed)});
 });"""
 PICK = """element.addEventListener('click', event => {
@@ -37,47 +41,51 @@ class Stage:
     name: str
     paint: gr.Button
     stop: gr.Button
-    status: gr.HTML
-    view: gr.HTML
-    recipe: gr.Code
+    places: dict[str, Component]  # where a run shows things, as run.PLACES
+    keep: gr.Checkbox  # whether PNGs carry their recipes
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A tab from outside: what the page restores a recipe into."""
+
+    name: str
+    kind: type[Recipe]
+    fields: dict[str, Component]  # by the recipe's fields
+    show: Callable[[Recipe], list]  # the updates of those controls, in order
 
 
 def buttons(name: str) -> tuple[gr.Button, gr.Button]:
     """Paint and Stop, under the controls."""
     with gr.Row(elem_classes="g-buttons"):
-        paint = gr.Button("Paint", variant="primary", elem_id=f"{name}-paint", scale=2, min_width=120)
-        stop = gr.Button("Stop", interactive=False, elem_id=f"{name}-stop", scale=1, min_width=80)
+        paint = gr.Button(t("Paint"), variant="primary", elem_id=f"{name}-paint", scale=2, min_width=120)
+        stop = gr.Button(t("Stop"), interactive=False, elem_id=f"{name}-stop", scale=1, min_width=80)
     return paint, stop
 
 
 def results(
-    name: str, paint: gr.Button, stop: gr.Button, welcome: Welcome, placeholder: str, defaults: Recipe
+    name: str, paint: gr.Button, stop: gr.Button, welcome: Welcome, placeholder: I18nData, defaults: Recipe
 ) -> Stage:
-    """The column of results: the status line, the pictures, the recipe, and how it works."""
+    """The column of results: the status line, the pictures, the steps, the recipe, and how it works."""
     with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
-        status = gr.HTML(pictures.status("idle", welcome.invitation), elem_id=f"{name}-status", js_on_load=None)
+        line = html(lambda say: pictures.status("idle", say(welcome.invitation)))
+        status = gr.HTML(line, elem_id=f"{name}-status", js_on_load=None)
         view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE)
-        with gr.Accordion("Recipe", open=False, elem_id=f"{name}-recipe"):
+        with gr.Accordion(t("Step by step"), open=False, elem_id=f"{name}-film"):
+            empty = html(lambda say: f'<p class="g-empty">{say("Paint something, and go through its steps here.")}</p>')
+            film = gr.HTML(empty, js_on_load=None)
+        with gr.Accordion(t("Recipe"), open=False, elem_id=f"{name}-recipe"):
             recipe = gr.Code(run.pretty(defaults), language="json", show_label=False, interactive=False)
-        gr.HTML(welcome.how_it_works, js_on_load=None)
-    return Stage(name, paint, stop, status, view, recipe)
-
-
-def begin(progress: Progress) -> tuple:
-    """What a click shows before the run has its turn: (status, Paint, Stop)."""
-    progress.state = "waiting"
-    return pictures.status("waiting", "Waiting for a turn"), gr.Button(interactive=False), gr.Button(interactive=True)
-
-
-def settle(progress: Progress) -> tuple:
-    """What stays when a run is over, however it ended: (status, Paint, Stop)."""
-    stopped = {
-        "waiting": "The run did not begin.",
-        "stopped": f"Stopped at step {progress.step} of {progress.steps}." if progress.step else "Stopped.",
-    }
-    text = stopped.get(progress.state)
-    line = pictures.status("stopped", text) if text else gr.skip()
-    return line, gr.Button(interactive=True), gr.Button(interactive=False)
+            with gr.Row(elem_classes="g-recipe-row"):
+                keep = gr.Checkbox(
+                    True, label=t("Write the recipe into each PNG"), elem_id=f"{name}-keep",
+                    info=t("Drop such a PNG anywhere on this page, and every setting comes back."),
+                )  # fmt: skip
+                name_of_link = "Copy a link to these settings"
+                copy = html(lambda say: f'<button type="button" class="g-use g-link">{say(name_of_link)}</button>')
+                gr.HTML(copy, js_on_load=None)
+        gr.HTML(html(welcome.how_it_works), js_on_load=None)
+    return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep)
 
 
 def use_seed(event: gr.EventData) -> tuple[int, int]:
@@ -85,20 +93,34 @@ def use_seed(event: gr.EventData) -> tuple[int, int]:
     return event.seed, 1
 
 
-def wire(stage: Stage, handler: Callable[..., Iterator[tuple]], fields: dict[str, Component]) -> None:
-    """Connect the buttons to a handler: begin at once, run in turn, stop within a step, settle at the end."""
-    progress = gr.State(Progress())
-    ends = [stage.status, stage.paint, stage.stop]
-    begun = gr.on([stage.paint.click, fields["seed"].submit], begin, progress, ends, **QUICK)
+def wire(stage: Stage, runner: Runner, panel: Panel, more: tuple[Component, ...] = ()) -> None:
+    """Connect the buttons to runs; `more` are controls that are not the recipe's, and come first."""
+    name, key = stage.name, gr.Textbox(visible=False)
+    ends = [stage.paint, stage.stop]
+    asked = [stage.keep, *more, *panel.fields.values()]
     # Without preprocessing the recipe sees what was sent and answers in its own words.
-    going = begun.then(
-        handler, [progress, *fields.values()], [stage.view, stage.status, stage.recipe], preprocess=False,
-        **run.SLOTS, **PRIVATE,
+    begun = gr.on(
+        [stage.paint.click, panel.fields["seed"].submit], runner.begin, asked, [key, stage.places["status"], *ends],
+        preprocess=False, **QUICK,
     )  # fmt: skip
-    going.then(settle, progress, ends, **QUICK)  # also after a stop
-    stage.stop.click(None, cancels=[going], api_visibility="private")
-    stage.paint.click(None, js=SHOW % stage.name, api_visibility="private")
-    stage.view.select(use_seed, None, [fields["seed"], fields["count"]], **QUICK)
+    watched = [*stage.places.values(), *ends]
+    begun.then(None, key, None, js=f"key => guidance.began('{name}', key)", api_visibility="private")
+    begun.then(runner.follow, key, watched, **WATCH).then(
+        None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private"
+    )
+    stage.stop.click(runner.jobs.stop, key, None, **QUICK)
+    stage.paint.click(None, js=SHOW % name, api_visibility="private")
+    stage.places["view"].select(use_seed, None, [panel.fields["seed"], panel.fields["count"]], **QUICK)
+    # A page that is loaded again finds its run, and its settings as they were.
+    blocks = gr.context.Context.root_block
+    found = blocks.load(lambda key: key, key, key, js=f"() => guidance.running('{name}')", **QUICK)
+    found.then(runner.follow, key, watched, **WATCH)
+    named = [field.name for field in fields(panel.kind)]
+    kind = next(kind for kind, cls in metadata.KINDS.items() if cls is panel.kind)
+    gr.on(
+        [panel.fields[field].change for field in named], None, [panel.fields[field] for field in named], None,
+        js=f"(...values) => guidance.keep('{kind}', {named}, values)", api_visibility="private",
+    )  # fmt: skip
 
 
 def examples(stage: Stage, picks: gr.HTML, example: Callable[[gr.EventData], list], outputs: list[Component]) -> None:
@@ -108,9 +130,13 @@ def examples(stage: Stage, picks: gr.HTML, example: Callable[[gr.EventData], lis
 
 def examples_row(examples: dict[str, str], wide: bool = False) -> gr.HTML:
     """Examples to click, each a name and a colour or none; `wide` ones stand one below another."""
-    buttons = ""
-    for index, (name, color) in enumerate(examples.items()):
-        dot = f'<i style="background:{color}"></i>' if color else ""
-        buttons += f'<button type="button" data-example="{index}">{dot}{escape(name)}</button>'
-    look = "g-examples g-wide" if wide else "g-examples"
-    return gr.HTML(f'<div class="{look}" role="group" aria-label="Examples">{buttons}</div>', js_on_load=PICK)
+
+    def row(say: Callable[[str], str]) -> str:
+        buttons = ""
+        for index, (name, color) in enumerate(examples.items()):
+            dot = f'<i style="background:{color}"></i>' if color else ""
+            buttons += f'<button type="button" data-example="{index}">{dot}{escape(say(name))}</button>'
+        look = "g-examples g-wide" if wide else "g-examples"
+        return f'<div class="{look}" role="group" aria-label="{escape(say("Examples"))}">{buttons}</div>'
+
+    return gr.HTML(html(row), js_on_load=PICK)

@@ -1,79 +1,101 @@
-"""What stands on the page before anything is painted, and how guidance works in three lines."""
+"""What stands on the page before anything is painted, and how guidance works in three lines and a formula."""
 
+from collections.abc import Callable
 from typing import NamedTuple
+
+from guidance.ui.symbols import EPS, X0
+from guidance.ui.words import Say
 
 
 class Welcome(NamedTuple):
     """What a tab says before anything is painted."""
 
     invitation: str
-    how_it_works: str  # HTML
+    how_it_works: Callable[[Say], str]  # HTML
+
+
+def how(*steps: str) -> Callable[[Say], str]:
+    """How it works, step by step (HTML)."""
+
+    def section(say: Say) -> str:
+        items = "".join(f"<li>{say(step)}</li>" for step in steps)
+        return f'<section class="g-how"><h2>{say("How it works")}</h2><ol>{items}</ol></section>'
+
+    return section
 
 
 COLOR = Welcome(
     "Pick a colour, press Paint.",
-    """
-<section class="g-how"><h2>How it works</h2>
-<ol>
-<li>The model starts from noise and removes a little at every step. From its guess of the noise,
-  <var>&epsilon;</var>, follows an estimate of the finished picture, <var>x&#770;</var><sub>0</sub>.</li>
-<li>A loss says how far that estimate is from what you asked for, and its gradient <var>g</var> which way leads
-  closer.</li>
-<li>The guess is bent that way, by your strength <var>s</var>, and the step is taken.
-  The model itself never changes.</li>
-</ol>
-<p class="g-formula" role="math" aria-label="epsilon prime is epsilon plus s times w of t, times r m s of epsilon, times
-g over r m s of g, where g is the gradient of the loss of x zero">
-<span><var>&epsilon;&prime;</var> = <var>&epsilon;</var> + <var>s</var>&thinsp;<var>w</var>(<var>t</var>) &middot;
-rms(<var>&epsilon;</var>) &middot; <var>g</var>&thinsp;/&thinsp;rms(<var>g</var>)</span>
-<span><var>g</var> = &nabla; loss(<var>x&#770;</var><sub>0</sub>)</span></p>
-</section>
-""",
+    how(
+        f"The model starts from noise and removes a little at every step. From its guess of the noise, {EPS}, follows "
+        f"an estimate of the finished picture, {X0}.",
+        "A loss says how far that estimate is from what you asked for, and its gradient <var>g</var> which way leads "
+        "closer.",
+        "The guess is bent that way, by your strength <var>s</var>, and the step is taken. The model itself never "
+        "changes.",
+    ),
 )
-
 CLIP = Welcome(
     "Say what you want to see, press Paint.",
-    """
-<section class="g-how"><h2>How it works</h2>
-<ol>
-<li>At every step, the estimate <var>x&#770;</var><sub>0</sub> is cut at random places, and CLIP, a network that puts
-  pictures and sentences into one space, judges every cut.</li>
-<li>The loss is the squared angle between where the cut lies and where your sentence lies, by weight for several
-  sentences; a negative weight pushes away.</li>
-<li>Its gradient <var>g</var> bends the step by your strength <var>s</var>. The model that paints was never told a word;
-  the built-in CLIP knows about 180, and says so when it does not know one of yours.</li>
-</ol>
-<p class="g-formula" role="math" aria-label="loss is the mean over cuts of two arc sine squared of half the distance
-between the embeddings of the cut and of the prompt; epsilon prime is epsilon plus s times w of t, times r m s of
-epsilon, times g over r m s of g">
-<span>loss = mean<sub>cuts</sub> 2 arcsin<sup>2</sup>(&Vert;<var>f</var>(cut) &minus; <var>f</var>(prompt)&Vert; / 2)
-</span>
-<span><var>&epsilon;&prime;</var> = <var>&epsilon;</var> + <var>s</var>&thinsp;<var>w</var>(<var>t</var>) &middot;
-rms(<var>&epsilon;</var>) &middot; <var>g</var>&thinsp;/&thinsp;rms(<var>g</var>)</span></p>
-</section>
-""",
+    how(
+        f"At every step, the estimate {X0} is cut at random places, and CLIP, a network that puts pictures and "
+        "sentences into one space, judges every cut.",
+        "The loss is the squared angle between where the cut lies and where your sentence lies, by weight for several "
+        "sentences; a negative weight pushes away.",
+        "Its gradient <var>g</var> bends the step by your strength <var>s</var>. The model that paints was never told "
+        "a word; the built-in CLIP knows about 180, and says so when it does not know one of yours.",
+    ),
 )
 DIGITS = Welcome(
     "Type digits, press Paint.",
-    """
-<section class="g-how"><h2>How it works</h2>
-<ol>
-<li>The network learned handwritten digits (MNIST) together with their class <var>y</var>, and now and then without it,
-  so it can guess the noise both ways.</li>
-<li><b>Classifier-free guidance</b> takes both guesses in one pass and goes beyond the one that knows the digit:
-  strength <var>w</var> = 1 is the network alone, more is surer and less varied.</li>
-<li><b>Classifier guidance</b> asks a second network instead, which reads noisy digits, and follows the gradient of what
-  it reads. One that never saw noise leads astray: it is sure of what nobody else can read.</li>
-</ol>
-<p class="g-formula" role="math" aria-label="epsilon prime is epsilon of nothing plus w times the difference of epsilon
-of y and epsilon of nothing; or epsilon prime is epsilon minus s sigma t times the gradient of log p of y given x t">
-<span><var>&epsilon;&prime;</var> = <var>&epsilon;</var>(&empty;) + <var>w</var>
-(<var>&epsilon;</var>(<var>y</var>) &minus; <var>&epsilon;</var>(&empty;))</span>
-<span><var>&epsilon;&prime;</var> = <var>&epsilon;</var>(&empty;) &minus; <var>s</var>
-<var>&sigma;<sub>t</sub></var> &nabla; log <var>p</var>(<var>y</var> | <var>x<sub>t</sub></var>)</span></p>
-</section>
-""",
+    how(
+        "The network learned handwritten digits (MNIST) together with their class <var>y</var>, and now and then "
+        "without it, so it can guess the noise both ways.",
+        "<b>Classifier-free guidance</b> takes both guesses in one pass and goes beyond the one that knows the digit: "
+        "strength <var>w</var> = 1 is the network alone, more is surer and less varied.",
+        "<b>Classifier guidance</b> asks a second network instead, which reads noisy digits, and follows the gradient "
+        "of what it reads. One that never saw noise leads astray: it is sure of what nobody else can read.",
+    ),
 )
+
+
+def term(symbol: str, name: str, target: str, say: Say) -> str:
+    """A term of a formula that leads to the control it stands for."""
+    return (
+        f'<button type="button" class="g-term" data-focus="{target}"><span>{symbol}</span><small>{say(name)}</small>'
+        "</button>"
+    )
+
+
+def steered(name: str, loss: tuple[str, str, str]) -> Callable[[Say], str]:
+    """The formula of loss guidance with its terms naming a tab's controls; `loss` is (symbol, name, control)."""
+
+    def formula(say: Say) -> str:
+        strength = term("<var>s</var>", "Strength", f"{name}-scale", say)
+        weight = term("<var>w</var>(<var>t</var>)", "Weight", f"{name}-weight", say)
+        gradient = term("<var>g</var>", "Gradient", f"{name}-method", say)
+        return (
+            f'<div class="g-formula" role="group" aria-label="{say("The formula of the step")}">'
+            f"<p><var>&epsilon;&prime;</var> = {EPS} + {strength} {weight} &middot; rms({EPS}) &middot; {gradient} / "
+            f"rms(<var>g</var>)</p><p><var>g</var> = &nabla; {term(loss[0], loss[1], loss[2], say)}({X0})</p></div>"
+        )
+
+    return formula
+
+
+def told(say: Say) -> str:
+    """The formulas of classifier-free and classifier guidance, the strength naming its slider."""
+    strength = [term(f"<var>{symbol}</var>", "Strength", "digits-scale", say) for symbol in "ws"]
+    kinds = [
+        term("<var>&epsilon;&prime;</var>", name, "digits-guidance", say) for name in ("Classifier-free", "Classifier")
+    ]
+    return (
+        f'<div class="g-formula" role="group" aria-label="{say("The formula of the step")}">'
+        f"<p>{kinds[0]} = {EPS}(&empty;) + {strength[0]} ({EPS}(<var>y</var>) &minus; {EPS}(&empty;))</p>"
+        f"<p>{kinds[1]} = {EPS}(&empty;) &minus; {strength[1]} <var>&sigma;<sub>t</sub></var> &nabla; log <var>p</var>"
+        "(<var>y</var> | <var>x<sub>t</sub></var>)</p></div>"
+    )
+
 
 NOISE = (
     '<filter id="g-noise"><feTurbulence type="fractalNoise" baseFrequency="0.9" numOctaves="2" seed="3"/>'
@@ -94,18 +116,18 @@ def tile(label: str, drawing: str) -> str:
     )
 
 
-def placeholder(color: str) -> str:
+def placeholder(color: str, say: Say) -> str:
     """Noise, what the model makes of it alone, and what it makes of it when steered toward `color` ("#rrggbb")."""
     tiles = (
-        tile("Noise", NOISE)
-        + tile("Unguided", SCENE.format(name="g-plain"))
-        + tile("Guided", SCENE.format(name="g-steered"))
+        tile(say("Noise"), NOISE)
+        + tile(say("Unguided"), SCENE.format(name="g-plain"))
+        + tile(say("Guided"), SCENE.format(name="g-steered"))
     )
-    return (
-        f'<div class="g-welcome" style="--target:{color}"><div class="g-tiles">{tiles}</div>'
-        "<p>Every picture starts as noise. The model turns it into a landscape of its own choosing; guidance bends "
-        "each step toward your colour. You will see both, side by side.</p></div>"
+    text = say(
+        "Every picture starts as noise. The model turns it into a landscape of its own choosing; guidance bends each "
+        "step toward what you ask for. You will see both, side by side."
     )
+    return f'<div class="g-welcome" style="--target:{color}"><div class="g-tiles">{tiles}</div><p>{text}</p></div>'
 
 
 STROKES = {  # a hand's way through some digits, in a square of 28
@@ -123,11 +145,16 @@ def digit_tile(label: str, stroke: str, width: float) -> str:
     return tile(label, f'<g transform="scale({64 / 28:.4f})">{drawing}</g>')
 
 
-DIGIT_TILES = (
-    '<div class="g-welcome"><div class="g-tiles">'
-    + tile("Noise", NOISE)
-    + digit_tile("Not told", STROKES["7"], 2.2)
-    + digit_tile("Told: 2", STROKES["2"], 2.6)
-    + "</div><p>The network draws any digit it likes, unless it is told which, and guidance makes it listen. A second "
-    "network that took no part reads the result, so you need not trust your eyes.</p></div>"
-)
+def digit_tiles(say: Say) -> str:
+    """Noise, a digit that the network likes, and one that it was told."""
+    text = say(
+        "The network draws any digit it likes, unless it is told which, and guidance makes it listen. A second network "
+        "that took no part reads the result, so you need not trust your eyes."
+    )
+    return (
+        '<div class="g-welcome"><div class="g-tiles">'
+        + tile(say("Noise"), NOISE)
+        + digit_tile(say("Not told"), STROKES["7"], 2.2)
+        + digit_tile(say("Told: 2"), STROKES["2"], 2.6)
+        + f"</div><p>{text}</p></div>"
+    )

@@ -134,8 +134,11 @@ def test_the_page_fits_a_phone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_leaving_the_page_stops_its_run(browser):
+def test_leaving_the_page_stops_its_run(browser, monkeypatch):
+    from guidance.ui import jobs
     from guidance.ui import page as ui
+
+    monkeypatch.setattr(jobs, "GRACE", 2.0)
 
     closed = threading.Semaphore(0)
 

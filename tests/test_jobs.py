@@ -1,0 +1,131 @@
+"""Runs that outlive their connection: turns, stops, and who may look."""
+
+import asyncio
+import threading
+
+import pytest
+
+from guidance.checks import RecipeError
+from guidance.ui import jobs
+from guidance.ui.jobs import Jobs
+
+
+class Work:
+    """A run that goes a step on each time it is let, and remembers whether it was closed."""
+
+    def __init__(self, steps: int = 3):
+        self.steps, self.go, self.begun, self.closed = (
+            steps,
+            threading.Semaphore(0),
+            threading.Event(),
+            threading.Event(),
+        )
+
+    def __call__(self):
+        try:
+            for i in range(self.steps):
+                self.begun.set()
+                assert self.go.acquire(timeout=20)
+                yield {"status": f"step {i + 1}"}
+        finally:
+            self.closed.set()
+
+    def start(self, page: Jobs) -> jobs.Job:
+        return page.start(
+            self, lambda ahead: {"status": f"{ahead} ahead"}, lambda begun: {"status": f"stopped {begun}"}
+        )
+
+
+def followed(page: Jobs, key: str) -> dict[str, str]:
+    """What a follower has seen when the run is over."""
+
+    async def follow() -> dict[str, str]:
+        updates = [update async for update in page.follow(key)]
+        assert [over for _, over in updates][-1]
+        return {place: text for shown, _ in updates for place, text in shown.items()}
+
+    return asyncio.run(asyncio.wait_for(follow(), 20))
+
+
+def test_a_run_goes_on_without_a_follower_and_is_found_by_its_key_again():
+    page, work = Jobs(), Work(3)
+    job = work.start(page)
+    for _ in range(3):
+        work.go.release()
+    assert work.closed.wait(20)
+    assert followed(page, job.key) == followed(page, job.key) == {"status": "step 3"}
+
+
+def test_nobody_sees_a_run_without_its_key():
+    page, work = Jobs(), Work()
+    key = work.start(page).key
+    assert len(key) >= 20
+
+    async def look(key: str) -> list:
+        return [shown async for shown in page.follow(key)]
+
+    assert asyncio.run(look("")) == asyncio.run(look(key[:-1])) == []
+    page.stop(key[:-1])
+    assert not work.closed.is_set()
+    work.go.release(3)
+
+
+def test_a_stopped_run_is_closed_within_a_step():
+    page, work = Jobs(), Work(50)
+    job = work.start(page)
+    assert work.begun.wait(20)
+    page.stop(job.key)
+    work.go.release()
+    assert work.closed.wait(20)
+    assert followed(page, job.key) == {"status": "stopped True"}
+
+
+def test_runs_take_turns_in_order_and_say_how_many_are_ahead():
+    page, works = Jobs(), [Work(1) for _ in range(jobs.RUNS + 2)]
+    started = [work.start(page) for work in works]
+    for work in works[: jobs.RUNS]:
+        assert work.begun.wait(20)
+    last = started[-1]
+    with page.moved:
+        assert page.moved.wait_for(lambda: "status" in last.shown, 20)
+    assert last.shown["status"][1] == "2 ahead"
+    assert not works[-1].begun.is_set()
+    page.stop(started[-2].key)
+    assert followed(page, started[-2].key) == {"status": "stopped False"}
+    assert not works[-2].begun.is_set()
+    for work in works:
+        work.go.release()
+    assert followed(page, last.key) == {"status": "step 1"}
+
+
+def test_one_run_too_many_is_turned_away_with_a_sentence(monkeypatch):
+    monkeypatch.setattr(jobs, "LINE", 1)
+    page, works = Jobs(), [Work() for _ in range(jobs.RUNS + 2)]
+    started = [work.start(page) for work in works[:-1]]
+    with pytest.raises(RecipeError, match="Too many people are painting right now"):
+        works[-1].start(page)
+    for job, work in zip(started, works, strict=False):
+        page.stop(job.key)
+        work.go.release()
+        followed(page, job.key)
+    assert not page.line
+
+
+def test_a_run_that_nobody_follows_ends(monkeypatch):
+    monkeypatch.setattr(jobs, "GRACE", 0.0)
+    page, work = Jobs(), Work(50)
+    work.go.release()
+    job = work.start(page)
+    assert work.closed.wait(20) or not work.begun.is_set()
+    assert followed(page, job.key)["status"].startswith("stopped")
+
+
+def test_old_runs_are_forgotten(monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT", 2)
+    page, keys = Jobs(), []
+    for _ in range(5):
+        work = Work(1)
+        work.go.release()
+        keys.append(work.start(page).key)
+        followed(page, keys[-1])
+    assert list(page.jobs) == keys[-3:]
