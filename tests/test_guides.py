@@ -37,7 +37,13 @@ def steer(eps, schedule, x, *, loss="tone", scale=0.1, method="shortcut", rule="
     weights = weights or strengths(schedule)
     predict = network(eps, schedule)
     predict = loss_guide(
-        predict, loss, schedule, scale=scale, weights=weights, method=method, rule=rule,
+        predict,
+        loss,
+        schedule,
+        scale=scale,
+        weights=weights,
+        method=method,
+        rule=rule,
         fade=fade and rule == "normalized",
     )
     *_, last = sample(predict, x, schedule)

@@ -233,6 +233,7 @@ CHINESE: dict[str, str] = {
     "The picture used as a prompt cannot be read: a PNG, JPEG or WebP of at most 50 megapixels is taken.": "无法读取作提示的图片：请用不超过 5000 万像素的 PNG、JPEG 或 WebP。",
     "Model must be one of those that the page lists, or where it is not public one on the Hub by owner/name.": "请选择页面列出的模型；非公开的页面也可以用 Hub 上 owner/name 形式的模型。",
     "Model must be {}, a model on the Hub such as google/ddpm-cat-256, or a folder.": "模型必须是 {}、Hub 上的模型（如 google/ddpm-cat-256）或一个文件夹。",
+    "This picture carries no recipe.": "这张图片里没有配方。",
     "This is not a recipe that this version understands.": "这个版本读不懂这份配方。",
     "Across and down must be two different settings.": "横向和纵向必须是两个不同的设置。",
     "A grid needs values for both settings, such as 0.1; 0.3; 0.5.": "网格的两个设置都需要值，例如 0.1; 0.3; 0.5。",

@@ -8,7 +8,7 @@ import gradio as gr
 from guidance import recipes
 from guidance.checks import RecipeError, pack, prompts, unpack
 from guidance.recipes import ClipRecipe
-from guidance.ui import compare, controls, pictures, run, stage, welcome
+from guidance.ui import compare, controls, pictures, run, stage, welcome, words
 from guidance.ui.jobs import Jobs
 from guidance.ui.run import Variants
 from guidance.ui.words import html, t
@@ -81,12 +81,12 @@ def show(recipe: ClipRecipe) -> list:
     return list(values.values())
 
 
-def packed(path: str | None) -> str:
-    """A picture that was given as a prompt, as recipes hold it; one that cannot be read is none, with a word why."""
+def packed(request: gr.Request, path: str | None) -> tuple:
+    """A picture that was given as a prompt, as recipes hold it, and a word where it cannot be read."""
     try:
-        return pack(path) if path else ""
+        return pack(path) if path else "", gr.skip()
     except RecipeError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        return "", pictures.status("error", words.speaker(request)(str(error)))
 
 
 def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
@@ -147,7 +147,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
 
     panel = stage.Panel(NAME, ClipRecipe, {name: made[name] for name in FIELDS}, show)
     # What was given goes into the hidden field; what a restored recipe holds is shown.
-    given.input(packed, given, made["image"], **stage.QUICK)
+    given.input(packed, given, [made["image"], here.places["status"]], **stage.QUICK)
     made["image"].change(lambda image: unpack(image) if image else None, made["image"], given, **stage.QUICK)
     made["preset"].input(by_preset, made["preset"], [made[name] for name in BY_PRESET], **stage.QUICK)
     made["rule"].input(by_rule, made["rule"], made["scale"], **stage.QUICK)

@@ -69,19 +69,25 @@ def example(event: gr.EventData) -> list:
     return list(list(EXAMPLES.values())[event.index].values())
 
 
-def by_guidance(guidance: str) -> tuple[gr.Slider, float]:
-    """The strength and what it means, and where guidance stops, under a kind of guidance."""
-    guidance = guidance if guidance in GUIDANCES else DigitRecipe.guidance
-    values, usable = recipes.DIGIT_DEFAULTS[guidance], guidance != "none"
+def scale_slider(guidance: str, scale: float | None = None) -> dict:
+    """The strength slider under a kind of guidance, set to `scale` or its default, and what the strength means."""
     end = 50 if guidance in ("classifier", "blind-classifier") else 20
-    return gr.Slider(value=values["scale"], maximum=end, info=MEANINGS[guidance], interactive=usable), values["stop"]
+    value = recipes.DIGIT_DEFAULTS[guidance]["scale"] if scale is None else scale
+    return {
+        "value": value, "maximum": max(end, value), "info": MEANINGS[guidance], "interactive": guidance != "none"
+    }  # fmt: skip
+
+
+def by_guidance(guidance: str) -> tuple[gr.Slider, float]:
+    """The strength and where guidance stops, under a kind of guidance."""
+    guidance = guidance if guidance in GUIDANCES else DigitRecipe.guidance
+    return gr.Slider(**scale_slider(guidance)), recipes.DIGIT_DEFAULTS[guidance]["stop"]
 
 
 def show(recipe: DigitRecipe) -> list:
     """The values of all controls for a recipe."""
     values = {name: getattr(recipe, name) for name in FIELDS}
-    slider, _ = by_guidance(recipe.guidance)
-    values["scale"] = gr.Slider(value=recipe.scale, maximum=max(slider.maximum, recipe.scale), info=slider.info)
+    values["scale"] = gr.Slider(**scale_slider(recipe.guidance, recipe.scale))
     return list(values.values())
 
 

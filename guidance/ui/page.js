@@ -99,6 +99,7 @@ window.guidance = (() => {
     }
     const keys = await ask('readonly', store => store.getAllKeys()).catch(() => []);
     for (const key of keys.slice(0, -LIMIT)) await ask('readwrite', store => store.delete(key));
+    document.body.dataset.remembered = Math.min(keys.length, LIMIT);
     history();
   };
 

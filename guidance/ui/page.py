@@ -12,7 +12,7 @@ from PIL import Image
 import guidance
 from guidance import metadata, settings
 from guidance.recipes import ColorRecipe, Recipe, RecipeError
-from guidance.ui import api, clip, color, digits, run, stage, theme, words
+from guidance.ui import api, clip, color, digits, pictures, run, stage, theme, words
 from guidance.ui.jobs import Jobs
 from guidance.ui.words import Say, t
 
@@ -64,6 +64,8 @@ def restore(panels: list[stage.Panel], texts: str) -> list:
     shown: dict[str, list] = {}
     tab = gr.skip()
     for text in json.loads(texts):
+        if not text:
+            raise RecipeError("This picture carries no recipe.")
         recipe = metadata.from_json(text)
         panel = next(panel for panel in panels if panel.kind is type(recipe))
         shown[panel.name], tab = panel.show(recipe), gr.Tabs(selected=panel.name)
@@ -77,6 +79,7 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
     # The API leaves files behind; an hour is enough to fetch them.
     with gr.Blocks(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
         gr.HTML(words.html(header), js_on_load=None)
+        notice = gr.HTML("", js_on_load=None, elem_id="notice")
         with gr.Tabs() as tabs:
             with gr.Tab(t("Colour"), id="color"):
                 panels = [color.tab(compute, jobs)]
@@ -86,7 +89,7 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
                 panels.append(digits.tab(compute, jobs, read))
             with gr.Tab(t("History"), id="history"):
                 gr.HTML(words.html(history), js_on_load="guidance.history()")
-        remember(tabs, panels)
+        remember(notice, tabs, panels)
         api.color(compute)
         api.clip(compute)
         api.digits(compute)
@@ -94,15 +97,16 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
     return demo.queue(api_open=False, max_size=QUEUE)
 
 
-def remember(tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
+def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
     """Connect the ways by which recipes come back: a dropped picture, the history, a link, and a reload."""
     outputs = [tabs, *(component for panel in panels for component in panel.fields.values())]
 
     def dropped(event: gr.EventData, request: gr.Request) -> list:
         try:
-            return restore(panels, event.recipes)
+            return ["", *restore(panels, event.recipes)]
         except Exception as error:
-            raise gr.Error(words.speaker(request)(run.sentence(error)), print_exception=False) from None
+            sentence = words.speaker(request)(run.sentence(error))
+            return [pictures.status("error", sentence), *[gr.skip()] * len(outputs)]
 
     def recalled(texts: str) -> list:
         good = []
@@ -113,7 +117,7 @@ def remember(tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
         return restore(panels, json.dumps(good))
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
-        dropped, None, outputs, **stage.QUICK
+        dropped, None, [notice, *outputs], **stage.QUICK
     )
     texts = gr.Textbox(visible=False)
     gr.context.Context.root_block.load(

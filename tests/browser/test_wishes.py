@@ -10,13 +10,14 @@ from PIL import Image
 from guidance import metadata
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
 from tests.browser.test_page import number, status
-from tests.browser.test_tabs import downloaded, open_tab
+from tests.browser.test_tabs import downloaded
 
 DROP = """([name, bytes]) => {
   const data = new DataTransfer();
   data.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/png'}));
   for (const kind of ['dragover', 'drop'])
-    document.querySelector('h1').dispatchEvent(new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
+    document.querySelector('h1').dispatchEvent(
+      new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true}));
 }"""
 
 
@@ -92,7 +93,7 @@ def test_a_dropped_picture_without_a_recipe_is_answered_by_a_sentence(page, tmp_
     ready(page)
     Image.new("RGB", (9, 9)).save(tmp_path / "plain.png")
     drop(page, tmp_path / "plain.png")
-    assert "carries no recipe" in page.wait_for_selector(".toast-body").inner_text()
+    assert "carries no recipe" in page.wait_for_selector('#notice [data-state="error"]').inner_text()
 
 
 def test_recipes_stay_out_of_pictures_when_they_are_switched_off(small, tmp_path):
@@ -149,6 +150,7 @@ def test_the_history_keeps_pictures_and_restores_them(small):
     paint(small)
     number(small, "Seed", 6)
     paint(small)
+    small.wait_for_function("document.body.dataset.remembered === '2'")
     small.reload()
     ready(small)
     small.get_by_role("tab", name="History").click()
