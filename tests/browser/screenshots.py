@@ -1,4 +1,4 @@
-"""Screenshots of every tab before, during and after painting, wide and narrow, light and dark.
+"""Screenshots of every tab before and after painting, wide and narrow, light and dark, in English and Chinese.
 
 python -m tests.browser.screenshots OUTDIR
 """
@@ -6,6 +6,7 @@ python -m tests.browser.screenshots OUTDIR
 import os
 import shutil
 import sys
+from itertools import product
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -14,8 +15,9 @@ from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
 from guidance.ui import page as ui  # noqa: E402
 
-TABS = {"Colour": "color", "Prompt": "clip", "Digits": "digits"}
+TABS = ("color", "clip", "digits", "history")
 WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
+LOCALES = {"en": "en-US", "zh": "zh-CN"}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -26,31 +28,37 @@ def main(out: Path) -> None:
     url = ui.launch(demo, host="127.0.0.1", port=None, quiet=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-        for size, (width, height) in WIDTHS.items():
-            for scheme in ("light", "dark"):
-                tab = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-                tab.set_default_timeout(300_000)
-                tab.goto(url)
-                for label, name in TABS.items():
-                    photograph(tab, label, name, out / f"{size}-{scheme}-{name}")
-                tab.close()
+        for (size, (width, height)), scheme, (language, locale) in product(
+            WIDTHS.items(), ("light", "dark"), LOCALES.items()
+        ):
+            viewport = {"width": width, "height": height}
+            page = browser.new_context(viewport=viewport, color_scheme=scheme, locale=locale).new_page()
+            page.set_default_timeout(300_000)
+            page.goto(url)
+            page.wait_for_function("window.guidance && window.guidance.standing()")
+            for index, name in enumerate(TABS):
+                photograph(page, index, name, out / f"{size}-{scheme}-{language}-{name}")
+            page.context.close()
         browser.close()
     demo.close()
 
 
-def photograph(tab: Page, label: str, name: str, path: Path) -> None:
-    """A tab before, during and after painting, and with its advanced settings."""
-    tab.get_by_role("tab", name=label).click()
-    tab.wait_for_selector(f"#{name}-paint", state="visible")
-    tab.screenshot(path=f"{path}-1-before.png", full_page=True)
-    tab.click(f"#{name}-paint")
-    tab.wait_for_selector(f'#{name}-view [data-state="preview"]')
-    tab.screenshot(path=f"{path}-2-during.png")
-    tab.wait_for_selector(f'#{name}-status [data-state="done"]')
-    tab.screenshot(path=f"{path}-3-after.png", full_page=True)
-    tab.click(f"#{name}-advanced > button")
-    tab.wait_for_selector(f"#{name}-steps", state="visible")
-    tab.screenshot(path=f"{path}-4-advanced.png", full_page=True)
+def photograph(page: Page, index: int, name: str, path: Path) -> None:
+    """A tab before and after painting, with its steps and its advanced settings, or the history."""
+    page.get_by_role("tab").nth(index).click()
+    if name == "history":
+        page.wait_for_selector(".g-past")
+        page.screenshot(path=f"{path}.png", full_page=True)
+        return
+    page.wait_for_selector(f"#{name}-paint", state="visible")
+    page.screenshot(path=f"{path}-1-before.png", full_page=True)
+    page.click(f"#{name}-paint")
+    page.wait_for_selector(f'#{name}-status [data-state="done"]')
+    page.click(f"#{name}-film > button")
+    page.locator(f"#{name}-film .g-film input").fill("8")
+    page.click(f"#{name}-advanced > button")
+    page.wait_for_selector(f"#{name}-steps", state="visible")
+    page.screenshot(path=f"{path}-2-after.png", full_page=True)
 
 
 if __name__ == "__main__":
