@@ -1,0 +1,71 @@
+"""ZeroGPU, where a GPU is lent for seconds to a forked worker: arguments and yields travel through pickle."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+from guidance.checks import RecipeError
+from guidance.recipes import Recipe
+from guidance.ui.digits import Read
+from guidance.ui.limits import work
+from guidance.ui.run import Compute
+
+LEAST, MOST = 15, 120  # seconds: a worker may have to start and load a model; more than MOST is not lent to visitors
+SECONDS = {"shortcut": 0.01, "full": 0.03}  # for one picture of 256 px and one step
+BUILT_IN = 0.25  # the share of that which a built-in model takes
+
+
+def here() -> bool:
+    """Whether this is a Space on ZeroGPU."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
+def duration(recipe: Recipe) -> int:
+    """The seconds for which the GPU is asked for."""
+    seconds = SECONDS[getattr(recipe, "method", "shortcut")] * work(recipe) * (1 + getattr(recipe, "cuts", 0) / 16)
+    small = getattr(recipe, "model", "landscapes") == "landscapes"
+    return min(MOST, round(LEAST + seconds * (BUILT_IN if small else 1)))
+
+
+class Lent:
+    """A compute function as the worker runs it: frames on the CPU, and a sentence where it cannot go on."""
+
+    def __init__(self, compute: Compute):
+        self.compute = compute
+
+    def __call__(self, recipe: Recipe) -> Iterator:
+        """Frames, and at most one sentence, the last."""
+        from guidance.generation import TOLD
+
+        try:
+            for frame in self.compute(recipe):
+                losses = {name: value.cpu() for name, value in frame.losses.items()}
+                yield replace(frame, x0=frame.x0.cpu(), losses=losses)
+        except (RecipeError, *TOLD) as error:  # the worker would tell the name of its class alone
+            yield str(error)
+
+
+def lend(compute: Compute, gpu) -> Compute:
+    """A compute function over one that `gpu`, which is spaces.GPU, runs in its worker."""
+    lent = Lent(compute)
+
+    @gpu(duration=duration)
+    def on_gpu(recipe: Recipe) -> Iterator:
+        yield from lent(recipe)
+
+    def run(recipe: Recipe) -> Iterator:
+        for item in on_gpu(recipe):
+            if isinstance(item, str):
+                raise RecipeError(item)
+            yield item
+
+    return run
+
+
+def adapted(compute: Compute, read: Read) -> tuple[Compute, Read]:
+    """Both functions of the page as they must be here: themselves, but on ZeroGPU run by a worker."""
+    if not here():
+        return compute, read
+    import spaces  # before CUDA is touched
+
+    return lend(compute, spaces.GPU), spaces.GPU(duration=LEAST)(read)
