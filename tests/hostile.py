@@ -91,7 +91,7 @@ PATHS = (
     "gradio_api/deep_link", "gradio_api/deep_link?session_hash=none", "?deep_link=../../etc/passwd",
     "?__theme=<script>",
     "gradio_api/info?all_endpoints=x", "gradio_api/openapi.json", "gradio_api/user", "gradio_api/token",
-    "gradio_api/app_id", "gradio_api/vibe-code", "gradio_api/dev/reload", "gradio_api/runs", "runs",
+    "gradio_api/app_id", "gradio_api/vibe-code", "gradio_api/runs", "runs",
     "gradio_api/run-history/records", "monitoring", "monitoring/summary", "monitoring/%00", "theme.css", "robots.txt",
     "manifest.json", "pwa_icon/9999999999", "pwa_icon/x", "login", "logout", "login_check", "gradio_api/login_check",
     "docs", "redoc", "openapi.json", "config", "none", "%ff", "%0d%0aSet-Cookie:a=b", "gradio_api/mcp",

@@ -136,7 +136,7 @@ def test_what_a_visitor_says_of_himself_is_not_believed(monkeypatch, public):
     try:
         told = [{limits.HEADER: f"{guess}:10.0.0.{n}"} for n, guess in enumerate(("", "guess", "0" * 32))]
         answers = [httpx.post(f"{url}gradio_api/queue/join", json={}, headers=headers) for headers in told]
-        assert [answer.status_code for answer in answers] == [400, 400, 429]
+        assert [answer.status_code for answer in answers] == [422, 422, 429]
     finally:
         demo.close()
 
