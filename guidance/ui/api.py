@@ -12,7 +12,7 @@ from PIL import Image
 from guidance import metadata
 from guidance.checks import whole
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
-from guidance.ui import controls, run
+from guidance.ui import agents, controls, run
 
 D, C, N = ColorRecipe(), ClipRecipe(), DigitRecipe()
 MAX_PICTURES = 200  # in one call
@@ -36,7 +36,7 @@ def color(compute: run.Compute) -> None:
             stop=stop, solver=solver, steps=steps, seed=seed, count=count,
         ), compute)  # fmt: skip
 
-    gr.api(color, api_name="color", **run.SLOTS)
+    gr.api(agents.described(color), api_name="color", **run.SLOTS)
 
 
 def clip(compute: run.Compute) -> None:
@@ -59,7 +59,7 @@ def clip(compute: run.Compute) -> None:
             count=count,
         ), compute)  # fmt: skip
 
-    gr.api(clip, api_name="clip", **run.SLOTS)
+    gr.api(agents.described(clip), api_name="clip", **run.SLOTS)
 
 
 def digits(compute: run.Compute) -> None:
@@ -80,7 +80,7 @@ def digits(compute: run.Compute) -> None:
             solver=solver, steps=steps, seed=seed, count=count,
         ), compute)  # fmt: skip
 
-    gr.api(digits, api_name="digits", **run.SLOTS)
+    gr.api(agents.described(digits), api_name="digits", **run.SLOTS)
 
 
 def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> list[dict]:

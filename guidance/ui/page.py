@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 import guidance
 from guidance import metadata, settings
 from guidance.recipes import ColorRecipe, Recipe, RecipeError
-from guidance.ui import api, clip, color, controls, digits, run, stage, theme, words, zero
+from guidance.ui import agents, api, clip, color, controls, digits, run, stage, theme, words, zero
 from guidance.ui.gate import MAX_FILE, Gate
 from guidance.ui.jobs import Jobs
 from guidance.ui.limits import limited
@@ -153,6 +153,8 @@ def launch(
         footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
         max_file_size=MAX_FILE, app_kwargs={"middleware": [gate]},
     )  # fmt: skip
+    if mcp:
+        agents.show_pictures(demo)
     return url
 
 
