@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 from gradio.context import LocalContext
 
@@ -17,6 +18,8 @@ SECRET = secrets.token_hex(16)
 # MCP calls reach the queue from the server itself; the gate writes down for whom, where no visitor can.
 HEADER = "x-guidance-visitor"
 TRAVELLED = 0.5  # the share of the steps that time travel takes again
+# The work that this run has asked for by now: what it compares is asked for one after another, in one context.
+_asked: ContextVar[float] = ContextVar("asked", default=0.0)
 
 
 class Allowance:
@@ -57,17 +60,23 @@ def visitor() -> str:
 
 
 def limited(compute: Compute, rate: int, most: int) -> Compute:
-    """The compute function for strangers: RecipeError over `most` work or `rate` runs a minute; 0: no limit."""
+    """The compute function for strangers: RecipeError over `most` work or `rate` runs a minute; 0: no limit.
+
+    Everything that a run compares belongs to it: it is one run, of all their work together.
+    """
     allowance = Allowance(rate)
 
     def run(recipe: Recipe) -> Iterator:
-        if most and (asked := work(recipe)) > most:
+        before, asked = _asked.get(), _asked.get() + work(recipe)
+        if most and asked > most:
             raise RecipeError(
-                f"Pictures times steps may be at most {most:,} here, and this comes to {asked:,.0f}: ask for fewer."
+                f"Pictures times steps may be at most {most:,} here, and this comes to {asked:,.0f} or more: "
+                "ask for fewer."
             )
         who = visitor()
-        if rate and who and (wait := allowance.take(who)):
+        if rate and who and not before and (wait := allowance.take(who)):
             raise RecipeError(f"That was more than {rate} runs in a minute; please go on in {wait} s.")
+        _asked.set(asked)
         yield from compute(recipe)
 
     return run

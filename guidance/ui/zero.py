@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from guidance.checks import RecipeError
 from guidance.recipes import Recipe
@@ -27,6 +27,13 @@ def duration(recipe: Recipe) -> int:
     return min(MOST, round(LEAST + seconds * (BUILT_IN if small else 1)))
 
 
+def on_cpu(value: object) -> object:
+    """A tensor, or a dict of them, off the GPU; anything else as it is."""
+    if isinstance(value, dict):
+        return {name: part.cpu() for name, part in value.items()}
+    return value.cpu() if hasattr(value, "cpu") else value
+
+
 class Lent:
     """A compute function as the worker runs it: frames on the CPU, and a sentence where it cannot go on."""
 
@@ -39,8 +46,7 @@ class Lent:
 
         try:
             for frame in self.compute(recipe):
-                losses = {name: value.cpu() for name, value in frame.losses.items()}
-                yield replace(frame, x0=frame.x0.cpu(), losses=losses)
+                yield replace(frame, **{field.name: on_cpu(getattr(frame, field.name)) for field in fields(frame)})
         except (RecipeError, *TOLD) as error:  # the worker would tell the name of its class alone
             yield str(error)
 
