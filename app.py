@@ -15,7 +15,7 @@ try:
     from guidance.ui import start
 
     start.packages()
-    from guidance.ui import page, zero
+    from guidance.ui import page
 except ModuleNotFoundError as error:
     sys.exit(f"guidance: The page needs {error.name}: pip install -r requirements.txt")
 except ValueError as error:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
                  "--host and --port.")  # fmt: skip
     if settings.SHARE and not demo.share_url:
         logging.warning("There is no public link: Gradio's servers cannot be reached. The page goes on at %s", url)
-    if not zero.here():  # there, only a worker may touch the GPU
+    if not settings.ZERO:  # there, only a worker may touch the GPU
         threading.Thread(target=page.warm_up, daemon=True).start()  # after launch, so that the page is there at once
     demo.block_thread()
 

@@ -29,6 +29,7 @@ CACHE_GIB = number("GUIDANCE_CACHE_GIB", 0)  # memory for networks; 0: half of w
 DEADLINE = number("GUIDANCE_DEADLINE", 600)  # seconds that one run may take
 
 SPACE = bool(os.environ.get("SPACE_ID"))  # the Hub sets it on Spaces
+ZERO = switch("SPACES_ZERO_GPU")  # and this on those with ZeroGPU
 # On a Space of the Gradio SDK the Hub tells Gradio where to listen.
 HOST = os.environ.get("GUIDANCE_HOST") or os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if SPACE else "127.0.0.1")
 PORT = number("GUIDANCE_PORT", number("GRADIO_SERVER_PORT", 7860, int), int)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import gradio as gr
+import httpx
 import pytest
 
 from guidance import settings
@@ -112,6 +113,25 @@ def test_without_its_package_mcp_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(start.StartError, match=re.escape("pip install 'gradio[mcp]'")):
         start.mcp()
+
+
+def test_without_its_package_zerogpu_is_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(settings, "ZERO", True)
+    monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(start.StartError, match="requirements.txt: spaces"):
+        start.ready()
+
+
+def test_behind_a_proxy_and_a_login_the_page_says_where_it_is_and_to_whom():
+    demo = page.build(Fake())
+    url = page.launch(demo, host="127.0.0.1", port=None, root_path="/guidance", auth=("me", "secret"), quiet=True)
+    try:
+        assert httpx.get(f"{url}config").status_code == 401
+        assert httpx.post(f"{url}gradio_api/call/color", json={"data": []}).status_code == 401
+        cookies = httpx.post(f"{url}login", data={"username": "me", "password": "secret"}).cookies
+        assert httpx.get(f"{url}config", cookies=cookies).json()["root"].endswith("/guidance")
+    finally:
+        demo.close()
 
 
 def test_a_port_that_is_taken_is_named():

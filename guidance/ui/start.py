@@ -36,6 +36,12 @@ def mcp() -> None:
         raise StartError("Agents cannot log in: leave out either --mcp or --auth.")
 
 
+def zero() -> None:
+    """StartError unless ZeroGPU, where this runs there, can be asked for a GPU."""
+    if settings.ZERO and importlib.util.find_spec("spaces") is None:
+        raise StartError("ZeroGPU needs one more package in requirements.txt: spaces")
+
+
 def account() -> tuple[str, str] | None:
     """The user and the password that the page asks for, if any; StartError if they are not written so."""
     user, colon, password = settings.AUTH.partition(":")
@@ -73,6 +79,7 @@ def ready() -> None:
     beginnings()
     account()
     device()
+    zero()
     if not 1 <= settings.PORT <= 65535:
         raise StartError("The port must be from 1 to 65535.")
     if settings.MCP:

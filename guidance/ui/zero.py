@@ -1,9 +1,9 @@
 """ZeroGPU, where a GPU is lent for seconds to a forked worker: arguments and yields travel through pickle."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import fields, replace
 
+from guidance import settings
 from guidance.checks import RecipeError
 from guidance.recipes import Recipe
 from guidance.ui.digits import Read
@@ -13,11 +13,6 @@ from guidance.ui.run import Compute
 LEAST, MOST = 15, 120  # seconds: a worker may have to start and load a model; more than MOST is not lent to visitors
 SECONDS = {"shortcut": 0.01, "full": 0.03}  # for one picture of 256 px and one step
 BUILT_IN = 0.25  # the share of that which a built-in model takes
-
-
-def here() -> bool:
-    """Whether this is a Space on ZeroGPU."""
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def duration(recipe: Recipe) -> int:
@@ -70,7 +65,7 @@ def lend(compute: Compute, gpu) -> Compute:
 
 def adapted(compute: Compute, read: Read) -> tuple[Compute, Read]:
     """Both functions of the page as they must be here: themselves, but on ZeroGPU run by a worker."""
-    if not here():
+    if not settings.ZERO:
         return compute, read
     import spaces  # before CUDA is touched
 
