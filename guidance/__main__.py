@@ -1,4 +1,4 @@
-"""The command line: python -m guidance color | clip | digits | again | train | finetune | evaluate | bench."""
+"""The command line: python -m guidance color | clip | digits | again | train | finetune | evaluate | bench | deploy."""
 
 import argparse
 import dataclasses
@@ -101,6 +101,12 @@ def parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
     bench.set_defaults(run=run_bench)
+
+    deploy = commands.add_parser("deploy", help="put the page on a Space of the Hugging Face Hub")
+    deploy.add_argument("--space", required=True, metavar="OWNER/NAME")
+    deploy.add_argument("--docker", action="store_true", help="as a Docker Space instead of a Gradio one")
+    deploy.add_argument("--push", action="store_true", help="send the files instead of listing them")
+    deploy.set_defaults(run=run_deploy)
     return top
 
 
@@ -186,6 +192,13 @@ def run_bench(options: argparse.Namespace) -> None:
     from guidance import bench
 
     bench.bench()
+
+
+def run_deploy(options: argparse.Namespace) -> None:
+    """List what a Space of the page consists of, and push it if told to."""
+    from guidance import deploy
+
+    deploy.deploy(options.space, options.docker, options.push)
 
 
 if __name__ == "__main__":

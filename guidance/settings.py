@@ -4,11 +4,42 @@ import os
 from pathlib import Path
 
 ASSETS = Path(__file__).parent.parent / "assets"
+OFF = ("", "0", "false", "no", "off")
+
+
+def number(name: str, default: float, kind: type = float) -> float:
+    """A variable that is a number from 0 on; ValueError, with a sentence, if it is set to anything else."""
+    try:
+        value = kind(os.environ.get(name) or default)
+    except ValueError:
+        value = -1
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be a number from 0 on, such as {default:g}.")
+    return value
+
+
+def switch(name: str) -> bool:
+    """A variable that is on unless it is empty or says 0, false, no or off."""
+    return os.environ.get(name, "").strip().lower() not in OFF
+
 
 DEVICE = os.environ.get("GUIDANCE_DEVICE", "")  # "cuda", "mps" or "cpu"; empty: the best there is
 PRECISION = os.environ.get("GUIDANCE_PRECISION", "")  # "float32" or "bfloat16"; empty: what the device is good at
-CACHE_GIB = float(os.environ.get("GUIDANCE_CACHE_GIB", "0"))  # memory for networks; 0: half of what is free
-DEADLINE = float(os.environ.get("GUIDANCE_DEADLINE", "600"))  # seconds that one run may take
-HOST = os.environ.get("GUIDANCE_HOST", "127.0.0.1")
-PORT = int(os.environ.get("GUIDANCE_PORT", "7860"))
-PUBLIC = bool(os.environ.get("GUIDANCE_PUBLIC") or os.environ.get("SPACE_ID"))  # offer strangers listed models alone
+CACHE_GIB = number("GUIDANCE_CACHE_GIB", 0)  # memory for networks; 0: half of what is free
+DEADLINE = number("GUIDANCE_DEADLINE", 600)  # seconds that one run may take
+
+SPACE = bool(os.environ.get("SPACE_ID"))  # the Hub sets it on Spaces
+ZERO = switch("SPACES_ZERO_GPU")  # and this on those with ZeroGPU
+# On a Space of the Gradio SDK the Hub tells Gradio where to listen.
+HOST = os.environ.get("GUIDANCE_HOST") or os.environ.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if SPACE else "127.0.0.1")
+PORT = number("GUIDANCE_PORT", number("GRADIO_SERVER_PORT", 7860, int), int)
+SHARE = switch("GUIDANCE_SHARE")  # a public link through Gradio's servers
+AUTH = os.environ.get("GUIDANCE_AUTH", "")  # "user:password"; empty: everyone may come in
+ROOT_PATH = os.environ.get("GUIDANCE_ROOT_PATH", "")  # the path under which a proxy shows the page
+MODEL = os.environ.get("GUIDANCE_MODEL", "")  # the model that the page begins with; empty: the built-in one
+CLIP = os.environ.get("GUIDANCE_CLIP", "")  # the CLIP that the page begins with; empty: the built-in one
+MCP = switch("GUIDANCE_MCP")  # serve the API to agents as well
+
+PUBLIC = switch("GUIDANCE_PUBLIC") or SPACE  # for strangers: the listed models alone, and the limits below
+RATE = number("GUIDANCE_RATE", 30, int)  # runs a minute and visitor of a public page; 0: no limit
+WORK = number("GUIDANCE_WORK", 4000, int)  # pictures x steps of one run of a public page; 0: no limit

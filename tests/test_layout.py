@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
-    "sampling": set(), "losses": set(), "settings": set(), "checks": set(), "sheets": set(),
+    "sampling": set(), "losses": set(), "settings": set(), "checks": set(), "sheets": set(), "deploy": set(),
     "recipes": {"checks"}, "metadata": {"checks", "recipes"},
     "models": {"settings"},
     "generation": {"settings", "checks", "recipes", "losses", "models", "sampling"},
@@ -19,7 +19,8 @@ BELOW = {
     "ui": {"settings", "sheets", "metadata", "checks", "recipes", "generation"},
     "__init__": {"metadata", "checks", "recipes", "generation"},
     "__main__": {
-        "settings", "metadata", "checks", "recipes", "generation", "training", "evaluation", "bench", "__init__"
+        "settings", "metadata", "checks", "recipes", "generation", "training", "evaluation", "bench", "deploy",
+        "__init__",
     },
 }  # fmt: skip
 

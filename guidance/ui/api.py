@@ -1,8 +1,12 @@
-"""The API: what the tabs do, for programs."""
+"""The API: what the tabs do, for programs.
+
+The endpoints are generators, so that a run ends when its caller cancels or goes away; they are annotated with what each
+yield is, because that is where Gradio's documentation has it from.
+"""
 
 import io
-from collections import deque
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
@@ -12,7 +16,7 @@ from PIL import Image
 from guidance import metadata
 from guidance.checks import whole
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
-from guidance.ui import controls, run
+from guidance.ui import agents, controls, run
 
 D, C, N = ColorRecipe(), ClipRecipe(), DigitRecipe()
 MAX_PICTURES = 200  # in one call
@@ -31,12 +35,12 @@ def color(compute: run.Compute) -> None:
         Every parameter is a field of the recipe. A scale of 0 leaves the model alone;
         no scale, loss or weight takes the rule's default.
         """
-        return paint(lambda: ColorRecipe(
+        yield from paint(lambda: ColorRecipe(
             color=color, model=model, loss=loss, scale=scale, method=method, rule=rule, weight=weight, start=start,
             stop=stop, solver=solver, steps=steps, seed=seed, count=count,
         ), compute)  # fmt: skip
 
-    gr.api(color, api_name="color", **run.SLOTS)
+    gr.api(agents.described(color), api_name="color", **run.SLOTS)
 
 
 def clip(compute: run.Compute) -> None:
@@ -53,13 +57,13 @@ def clip(compute: run.Compute) -> None:
         Every parameter is a field of the recipe. The prompt may have parts with weights, as in "snow:1 | clouds:-0.5";
         image is a picture as a prompt, base64 of a WebP of at most 256 px; what is not given comes from the preset.
         """
-        return paint(lambda: ClipRecipe(
+        yield from paint(lambda: ClipRecipe(
             prompt=prompt, image=image, clip=clip, model=model, preset=preset, rule=rule, scale=scale, method=method,
             weight=weight, cuts=cuts, travel=travel, start=start, stop=stop, solver=solver, steps=steps, seed=seed,
             count=count,
         ), compute)  # fmt: skip
 
-    gr.api(clip, api_name="clip", **run.SLOTS)
+    gr.api(agents.described(clip), api_name="clip", **run.SLOTS)
 
 
 def digits(compute: run.Compute) -> None:
@@ -75,24 +79,28 @@ def digits(compute: run.Compute) -> None:
         Every parameter is a field of the recipe. With classifier-free guidance a scale of 0 ignores the digit and 1 is
         the network alone; no scale takes the default.
         """
-        return paint(lambda: DigitRecipe(
+        yield from paint(lambda: DigitRecipe(
             digits=digits, guidance=guidance, scale=scale, conditioning=conditioning, start=start, stop=stop,
             solver=solver, steps=steps, seed=seed, count=count,
         ), compute)  # fmt: skip
 
-    gr.api(digits, api_name="digits", **run.SLOTS)
+    gr.api(agents.described(digits), api_name="digits", **run.SLOTS)
 
 
-def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> list[dict]:
-    """The files of a recipe, or a sentence."""
+def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> Iterator[list[dict]]:
+    """The files of a recipe, or a sentence; before that nothing, now and then, so that a run can be given up."""
     try:
         made = recipe()
         whole("Count", len(made.seeds), 1, MAX_PICTURES)
         controls.offered(getattr(made, "model", "landscapes"))
-        frame = deque(compute(made), maxlen=1).pop()
+        shown = time.monotonic()
+        for frame in compute(made):
+            if frame.step < frame.steps and time.monotonic() - shown >= run.PREVIEW:
+                shown = time.monotonic()
+                yield []
     except Exception as error:
         raise gr.Error(run.sentence(error), print_exception=False) from None
-    return [png(image, made.picture(k)) for k, image in enumerate(frame.images())]
+    yield [png(image, made.picture(k)) for k, image in enumerate(frame.images())]
 
 
 def png(image: Image.Image, recipe: Recipe) -> dict:

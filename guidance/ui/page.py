@@ -8,17 +8,21 @@ from pathlib import Path
 
 import gradio as gr
 from PIL import Image
+from starlette.middleware import Middleware
 
 import guidance
 from guidance import metadata, settings
 from guidance.recipes import ColorRecipe, Recipe, RecipeError
-from guidance.ui import api, clip, color, digits, pictures, run, stage, theme, words
+from guidance.ui import agents, api, clip, color, controls, digits, pictures, run, stage, theme, words, zero
+from guidance.ui.gate import MAX_FILE, Gate
 from guidance.ui.jobs import Jobs
+from guidance.ui.limits import limited
 from guidance.ui.words import Say, t
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 QUEUE = 64  # runs that may wait; one more is turned away with a sentence
+POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 LOGO = """
   <svg viewBox="0 0 32 32" width="34" height="34" aria-hidden="true"><defs><linearGradient id="g-mark" x1="0" x2="1"
   y1="1" y2="0"><stop offset="0" stop-color="#1f3a5f"/><stop offset=".55" stop-color="#2f8f9d"/><stop offset="1"
@@ -76,6 +80,11 @@ def restore(panels: list[stage.Panel], texts: str) -> list:
 def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks:
     """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
     jobs = Jobs()
+    compute, read = zero.adapted(compute, read)
+    if settings.MODEL:
+        controls.MODELS.setdefault(settings.MODEL, settings.MODEL)
+    if settings.PUBLIC:
+        compute = limited(compute, settings.RATE, settings.WORK)
     # The API leaves files behind; an hour is enough to fetch them.
     with gr.Blocks(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
         gr.HTML(words.html(header), js_on_load=None)
@@ -89,6 +98,8 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
                 panels.append(digits.tab(compute, jobs, read))
             with gr.Tab(t("History"), id="history"):
                 gr.HTML(words.html(history), js_on_load="guidance.history()")
+        begin_with(panels, "model", settings.MODEL)
+        begin_with(panels, "clip", settings.CLIP)
         remember(notice, tabs, panels)
         api.color(compute)
         api.clip(compute)
@@ -125,15 +136,29 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
     ).then(None, None, None, js="() => guidance.stand()", api_visibility="private")
 
 
-def launch(demo: gr.Blocks, *, host: str, port: int | None, share: bool = False, quiet: bool = False) -> str:
+def begin_with(panels: list[stage.Panel], name: str, value: str) -> None:
+    """Have every control of that name begin with what the page is told to begin with, if anything."""
+    for panel in panels:
+        if value and name in panel.fields:
+            panel.fields[name].value = value
+
+
+def launch(
+    demo: gr.Blocks, *, host: str, port: int | None, share: bool = False, auth: tuple[str, str] | None = None,
+    root_path: str | None = None, mcp: bool = False, quiet: bool = False,
+) -> str:  # fmt: skip
     """Serve the page in the background and give its local address."""
     script = (HERE / "page.js").read_text()
+    gate = Middleware(Gate, rate=POSTS if settings.PUBLIC else 0)
     _, url, _ = demo.launch(
-        server_name=host, server_port=port, share=share, quiet=quiet, prevent_thread_lock=True, inbrowser=False,
-        theme=theme.theme(), i18n=words.tables(), head=f"<script>{script}</script>",
-        css_paths=HERE / "style.css", favicon_path=HERE / "favicon.png", footer_links=["api"],
-        ssr_mode=False, run_history=False, enable_monitoring=False, mcp_server=False, pwa=False, show_error=False,
+        server_name=host, server_port=port, share=share, auth=auth, root_path=root_path, mcp_server=mcp, quiet=quiet,
+        prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),
+        head=f"<script>{script}</script>", css_paths=HERE / "style.css", favicon_path=HERE / "favicon.png",
+        footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
+        max_file_size=MAX_FILE, app_kwargs={"middleware": [gate]},
     )  # fmt: skip
+    if mcp:
+        agents.show_pictures(demo)
     return url
 
 

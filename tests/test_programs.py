@@ -1,0 +1,82 @@
+"""The README's snippets for programs, executed as they stand against a page over a fake."""
+
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from guidance import metadata
+from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
+from guidance.ui import page
+from tests.fake import Fake
+
+SECTION = (Path(__file__).parent.parent / "README.md").read_text().split("## Programs and agents")[1].split("\n## ")[0]
+PYTHON = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+SHELL = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+ADDRESS = "http://127.0.0.1:7860/"
+
+
+class Endless(Fake):
+    """A fake whose runs of 200 steps go on until they are closed."""
+
+    def __call__(self, recipe):
+        runs = super().__call__(recipe)
+        with closing(runs):
+            for frame in runs:
+                yield frame
+                while recipe.steps == 200:
+                    yield frame
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, Endless]]:
+    """The address of a page and its compute function."""
+    compute = Endless()
+    demo = page.build(compute)
+    yield page.launch(demo, host="127.0.0.1", port=None, quiet=True), compute
+    demo.close()
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for what other threads bring about."""
+    for _ in range(600):
+        if true():
+            return
+        threading.Event().wait(0.05)
+    pytest.fail("It did not come about.")
+
+
+def test_the_python_snippets_do_what_they_say(served, tmp_path, monkeypatch, capsys):
+    url, compute = served
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    first, second = PYTHON
+    values = {}
+    exec(first.replace(ADDRESS.rstrip("/"), url), values)
+    assert compute.asked == [
+        ColorRecipe(color="teal", count=2), ClipRecipe(prompt="a red sunset over the sea", steps=20),
+        DigitRecipe(digits="2026", scale=3),
+    ]  # fmt: skip
+    paths = [file["path"] if isinstance(file, dict) else file for file in values["files"]]
+    assert [metadata.read_png(path) for path in paths] == [compute.asked[2].picture(k) for k in range(4)]
+    exec(second.replace(ADDRESS.rstrip("/"), url), values)
+    wait_until(lambda: all(recipe in compute.over for recipe in compute.asked))  # the run that was given up as well
+    told = re.search(r"# (Colour must be .*)", second)[1]
+    assert told in capsys.readouterr().out
+
+
+def test_the_shell_snippet_gives_the_files(served):
+    url, compute = served
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    (snippet,) = SHELL
+    done = subprocess.run(
+        ["bash", "-euc", snippet.replace(ADDRESS, url)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "event: complete" in done.stdout
+    assert "guidance-008080-0.png" in done.stdout
+    assert compute.asked[-1] == ColorRecipe(color="teal", steps=20)
