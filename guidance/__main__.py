@@ -17,6 +17,8 @@ HELP = {
     "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
     "image": "a picture as a prompt", "clip": " | ".join(recipes.CLIPS), "preset": " | ".join(recipes.PRESETS),
     "cuts": "random cuts that CLIP judges", "travel": "how often the middle steps are taken again",
+    "text": "to a model that is told one, such as Stable Diffusion", "negative": "what such a model is led away from",
+    "text_scale": "how strongly the text leads; 1: the model alone",
     "guidance": " | ".join(recipes.GUIDANCES), "conditioning": " | ".join(recipes.CONDITIONINGS),
 }  # fmt: skip
 # What each training takes beside what they all have.
@@ -108,7 +110,7 @@ def recipe_options(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
     """An option for each field of a recipe but the first, which stands alone, and the folder for the pictures."""
     for field in dataclasses.fields(kind)[1:]:
         default = "by what is chosen" if field.default is None else field.default
-        parser.add_argument(f"--{field.name}", default=argparse.SUPPRESS, metavar=field.name.upper(),
+        parser.add_argument(f"--{field.name.replace('_', '-')}", default=argparse.SUPPRESS, metavar=field.name.upper(),
                             help=f"{HELP[field.name]} ({default})")  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the folder for 000.png, 001.png, ...")
     parser.set_defaults(run=lambda options: run_recipe(kind, options))

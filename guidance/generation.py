@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -28,6 +29,7 @@ from guidance.sampling.schedule import Schedule, strengths
 
 TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
 CUTS = 2**40  # beyond any seed of a picture
+TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
 TOLD = (GuidanceError, ModelError)  # errors whose message is for the user
 _device = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
 
@@ -48,9 +50,20 @@ class Frame:
 
     step: int
     steps: int
-    x0: Tensor  # (B, C, H, W) float32 in [-1, 1]
+    estimate: Tensor  # x0 as the model has it
+    decode: Callable[[Tensor], Tensor]  # the model's, from that to pictures
     losses: dict[str, Tensor]  # each (B,)
     notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
+
+    @cached_property
+    def x0(self) -> Tensor:
+        """The pictures so far, (B, C, H, W) float32 in [-1, 1]; a latent model decodes them when they are asked for."""
+        with _device, torch.no_grad():
+            return self.decode(self.estimate).clamp(-1, 1)
+
+    def __getstate__(self) -> dict:
+        """Decoded, so that a frame can go to another process without its model."""
+        return vars(self) | {"x0": self.x0, "decode": None}
 
     def images(self) -> list[Image.Image]:
         """The pictures at native resolution."""
@@ -68,43 +81,56 @@ def to_pixels(images: list[Image.Image]) -> Tensor:
     return torch.stack([pil_to_tensor(image) for image in images])
 
 
+def base(recipe: ColorRecipe | ClipRecipe, model: Model, schedule: Schedule) -> tuple[Predict, list[str]]:
+    """The network before anything steers it, told the recipe's text if it takes one; and notes for the user."""
+    if not model.takes_text:
+        return network(model.eps, schedule), [TAKES_NO_TEXT] * bool(recipe.text or recipe.negative)
+    text, negative = model.embed([recipe.text, recipe.negative]).repeat_interleave(recipe.count, 0).chunk(2)
+    scale = 1.0 if recipe.text == recipe.negative else recipe.text_scale  # nothing to be led from: half the work
+    acts = [1.0] * len(schedule.timesteps)
+    predict = classifier_free(model.eps, text, negative, schedule, scale=scale, weights=acts)
+    return predict, model.notes(recipe.text) + model.notes(recipe.negative)
+
+
 def steered(
-    recipe: ColorRecipe | ClipRecipe, model: Model, schedule: Schedule, loss: Loss, name: str, fade: bool = False
-) -> Predict:
-    """The network, steered by a loss in the way the recipe says."""
+    recipe: ColorRecipe | ClipRecipe, predict: Predict, model: Model, schedule: Schedule, loss: Loss, name: str,
+    fade: bool = False,
+) -> Predict:  # fmt: skip
+    """The network, steered by a loss on its pictures in the way the recipe says."""
     weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
     return loss_guide(
-        network(model.eps, schedule), loss, schedule, scale=recipe.scale, weights=weights, name=name,
+        predict, lambda x0, i: loss(model.decode(x0), i), schedule, scale=recipe.scale, weights=weights, name=name,
         method=recipe.method, rule=recipe.rule, fade=fade,
     )  # fmt: skip
 
 
 def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
-    """An unconditional model, steered toward the recipe's colour."""
+    """A model, steered toward the recipe's colour."""
     model = catalogue.get(recipe.model)
     schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
-    if recipe.scale == 0:
-        return Plan(model, schedule, network(model.eps, schedule))
-    loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
-    return Plan(model, schedule, steered(recipe, model, schedule, loss, "colour", fade=True))
+    predict, notes = base(recipe, model, schedule)
+    if recipe.scale > 0:
+        loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
+        predict = steered(recipe, predict, model, schedule, loss, "colour", fade=True)
+    return Plan(model, schedule, predict, notes=tuple(notes))
 
 
 def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
-    """An unconditional model, steered toward the recipe's prompt."""
+    """A model, steered toward the recipe's prompt."""
     model = catalogue.get(recipe.model)
     schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
-    predict, notes = network(model.eps, schedule), []
+    predict, notes = base(recipe, model, schedule)
     if recipe.scale > 0:
         judge = clips.get(recipe.clip)
         targets = [judge.text(text) if text else judge.picture(unpacked(recipe.image)) for text, _ in recipe.targets]
-        notes = [note for text, _ in recipe.targets if text for note in judge.notes(text)]
+        notes += [note for text, _ in recipe.targets if text for note in judge.notes(text)]
         # Cuts have generators of their own, so that their number does not change what a stochastic solver draws.
         draws = [torch.Generator().manual_seed(seed + CUTS) for seed in recipe.seeds]
         loss = prompt_loss(
             judge.encode_image, judge.size, torch.stack(targets), [weight for _, weight in recipe.targets],
             cuts=recipe.cuts, generators=draws, steps=recipe.steps,
         )  # fmt: skip
-        predict = steered(recipe, model, schedule, loss, "prompt")
+        predict = steered(recipe, predict, model, schedule, loss, "prompt")
     return Plan(model, schedule, predict, (recipe.travel, *TRAVEL), tuple(notes))
 
 
@@ -145,7 +171,7 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
         with _device:
             step = next(run)
         last = i + 1 == steps
-        yield Frame(i + 1, steps, step.x_t.clamp(-1, 1) if last else step.x0, step.losses, notes)
+        yield Frame(i + 1, steps, step.x_t if last else step.x0, model.decode, step.losses, notes)
         if not last and time.monotonic() - started > deadline:
             raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
 

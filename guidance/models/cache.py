@@ -58,9 +58,11 @@ class Cache:
 
 
 def weight(thing: object) -> int:
-    """The bytes of a network, or of the one that a Model or a Clip holds."""
-    network: nn.Module = getattr(thing, "unet", None) or getattr(thing, "network", None) or thing
-    return sum(part.numel() * part.element_size() for part in (*network.parameters(), *network.buffers()))
+    """The bytes of a network, or of all those that a Model, a LatentModel or a Clip holds."""
+    things = [thing] if isinstance(thing, nn.Module) else vars(thing).values()
+    networks = [part for part in things if isinstance(part, nn.Module)]
+    tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def free() -> int:
