@@ -80,10 +80,14 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(run=run_train)
 
     finetune = commands.add_parser("finetune", help="train a model further on pictures of your own")
-    finetune.add_argument("model", help="landscapes, a model on the Hub, or a folder")
-    finetune.add_argument("--data", type=Path, required=True, help="the folder of the pictures")
+    finetune.add_argument("--model", default=argparse.SUPPRESS, help="landscapes, a model on the Hub, or a folder")
+    finetune.add_argument("--data", required=True, help="a folder of pictures, or a data set on the Hub")
     finetune.add_argument("--out", type=Path, required=True,
                           help="for the pipeline, samples, loss curve and a checkpoint, which is resumed")  # fmt: skip
+    finetune.add_argument("--push", metavar="ID", default=argparse.SUPPRESS,
+                          help="put the result into this repository of the Hub")  # fmt: skip
+    finetune.add_argument("--pictures", dest="most", type=int, default=argparse.SUPPRESS,
+                          help="take so many pictures at most (10,000)")  # fmt: skip
     finetune.add_argument("--steps", type=int, default=argparse.SUPPRESS)
     finetune.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time")
     finetune.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures at once")
@@ -111,7 +115,7 @@ def recipe_options(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
     for field in dataclasses.fields(kind)[1:]:
         default = "by what is chosen" if field.default is None else field.default
         parser.add_argument(f"--{field.name.replace('_', '-')}", default=argparse.SUPPRESS, metavar=field.name.upper(),
-                            help=f"{HELP[field.name]} ({default})")  # fmt: skip
+                            help=f"{HELP[field.name]} ({default})" if default != "" else HELP[field.name])  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the folder for 000.png, 001.png, ...")
     parser.set_defaults(run=lambda options: run_recipe(kind, options))
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
-    HfHubHTTPError,
+    HTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -55,5 +55,5 @@ def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] 
     except LocalEntryNotFoundError as error:
         message = f"{source} is not on this machine, and the Hub cannot be reached. The built-in model is always there."
         raise ModelError(message) from error
-    except (HfHubHTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:  # the first is that of the Hub's client, whichever it is built on
         raise ModelError(f"The download of {source} was interrupted: try again, and it goes on.") from error
