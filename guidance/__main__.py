@@ -106,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=run_evaluate)
 
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
+    bench.add_argument("--memory", action="store_true", help="measure memory instead")
     bench.set_defaults(run=run_bench)
     return top
 
@@ -188,10 +189,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Print the speed table."""
+    """Print the tables of speed, or that of memory."""
     from guidance import bench
 
-    bench.bench()
+    (bench.memory if options.memory else bench.bench)()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -58,7 +59,7 @@ class Frame:
     @cached_property
     def x0(self) -> Tensor:
         """The pictures so far, (B, C, H, W) float32 in [-1, 1]; a latent model decodes them when they are asked for."""
-        with _device, torch.no_grad():
+        with _device, memory(), torch.no_grad():
             return self.decode(self.estimate).clamp(-1, 1)
 
     def __getstate__(self) -> dict:
@@ -157,18 +158,32 @@ PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {
 }  # fmt: skip
 
 
+@contextmanager
+def memory() -> Iterator[None]:
+    """Says so in a sentence when memory runs out; each device has words of its own for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in ("out of memory", "allocate memory")):
+            raise
+        message = "There is not enough memory: ask for fewer pictures, the method shortcut, or a smaller model."
+        raise GuidanceError(message) from error
+
+
 def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
     """Make the recipe's pictures, a frame per step; closing the iterator stops the run within one step.
 
-    Raises GuidanceError, with a sentence for the user, when guidance blows up or the run takes over `deadline` seconds.
+    Raises GuidanceError, with a sentence for the user, when guidance blows up, memory runs out, or the run takes over
+    `deadline` seconds.
     """
     started = time.monotonic()
     generators = [torch.Generator().manual_seed(seed) for seed in recipe.seeds]
-    model, schedule, predict, travel, notes = PLANS[type(recipe)](recipe, generators)
+    with memory():
+        model, schedule, predict, travel, notes = PLANS[type(recipe)](recipe, generators)
     steps = len(order(len(schedule.timesteps), *travel))
     run = sample(predict, model.noise(generators), schedule, travel)
     for i in range(steps):
-        with _device:
+        with _device, memory():
             step = next(run)
         last = i + 1 == steps
         yield Frame(i + 1, steps, step.x_t if last else step.x0, model.decode, step.losses, notes)

@@ -3,15 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-import torch
 from torch import nn
 
 from guidance import settings
-from guidance.models.device import device
 from guidance.models.errors import ModelError
+from guidance.models.memory import free
 
 Thing = TypeVar("Thing")
 
@@ -63,17 +61,6 @@ def weight(thing: object) -> int:
     networks = [part for part in things if isinstance(part, nn.Module)]
     tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def free() -> int:
-    """Bytes that are free where networks go."""
-    if device().type == "cuda":
-        return torch.cuda.mem_get_info()[0]
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    return 16 * 2**30
 
 
 _budget: list[int] = []

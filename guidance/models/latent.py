@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from guidance.models.errors import ModelError
 from guidance.models.loading import WEIGHTS, complete, part, read, scheduled
@@ -30,17 +29,14 @@ class LatentModel:
         self.noise, self.eps, self.run = self.latents.noise, self.latents.eps, self.latents.run
         self.unet, self.text_encoder, self.tokenizer = unet, text_encoder.eval().requires_grad_(False), tokenizer
         self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.vae.enable_gradient_checkpointing()  # its activations are larger than the UNet's
         self.scaling, self.shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.size: tuple[int, int] = tuple(factor * side for side in self.latents.size)
 
     def decode(self, x0: Tensor) -> Tensor:
         """Latents (B, 4, h, w) to pictures (B, 3, H, W) float32, nominally in [-1, 1], with a gradient."""
-        parts = x0.split(1)
-        if len(parts) == 1:
-            return self.pictures(x0)
-        # A decoder's activations are larger than a UNet's: those of one picture are held at a time.
-        return torch.cat([checkpoint(self.pictures, latent, use_reentrant=False) for latent in parts])
+        return torch.cat([self.pictures(latent) for latent in x0.split(1)])
 
     def pictures(self, latents: Tensor) -> Tensor:
         """What the VAE makes of latents."""
