@@ -17,6 +17,8 @@ HELP = {
     "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
     "image": "a picture as a prompt", "clip": " | ".join(recipes.CLIPS), "preset": " | ".join(recipes.PRESETS),
     "cuts": "random cuts that CLIP judges", "travel": "how often the middle steps are taken again",
+    "text": "to a model that is told one, such as Stable Diffusion", "negative": "what such a model is led away from",
+    "text_scale": "how strongly the text leads; 1: the model alone",
     "guidance": " | ".join(recipes.GUIDANCES), "conditioning": " | ".join(recipes.CONDITIONINGS),
 }  # fmt: skip
 # What each training takes beside what they all have.
@@ -78,10 +80,14 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(run=run_train)
 
     finetune = commands.add_parser("finetune", help="train a model further on pictures of your own")
-    finetune.add_argument("model", help="landscapes, a model on the Hub, or a folder")
-    finetune.add_argument("--data", type=Path, required=True, help="the folder of the pictures")
+    finetune.add_argument("--model", default=argparse.SUPPRESS, help="landscapes, a model on the Hub, or a folder")
+    finetune.add_argument("--data", required=True, help="a folder of pictures, or a data set on the Hub")
     finetune.add_argument("--out", type=Path, required=True,
                           help="for the pipeline, samples, loss curve and a checkpoint, which is resumed")  # fmt: skip
+    finetune.add_argument("--push", metavar="ID", default=argparse.SUPPRESS,
+                          help="put the result into this repository of the Hub")  # fmt: skip
+    finetune.add_argument("--pictures", dest="most", type=int, default=argparse.SUPPRESS,
+                          help="take so many pictures at most (10,000)")  # fmt: skip
     finetune.add_argument("--steps", type=int, default=argparse.SUPPRESS)
     finetune.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time")
     finetune.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures at once")
@@ -100,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=run_evaluate)
 
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
+    bench.add_argument("--memory", action="store_true", help="measure memory instead")
     bench.set_defaults(run=run_bench)
 
     deploy = commands.add_parser("deploy", help="put the page on a Space of the Hugging Face Hub")
@@ -114,8 +121,8 @@ def recipe_options(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
     """An option for each field of a recipe but the first, which stands alone, and the folder for the pictures."""
     for field in dataclasses.fields(kind)[1:]:
         default = "by what is chosen" if field.default is None else field.default
-        parser.add_argument(f"--{field.name}", default=argparse.SUPPRESS, metavar=field.name.upper(),
-                            help=f"{HELP[field.name]} ({default})")  # fmt: skip
+        parser.add_argument(f"--{field.name.replace('_', '-')}", default=argparse.SUPPRESS, metavar=field.name.upper(),
+                            help=f"{HELP[field.name]} ({default})" if default != "" else HELP[field.name])  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the folder for 000.png, 001.png, ...")
     parser.set_defaults(run=lambda options: run_recipe(kind, options))
 
@@ -188,10 +195,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Print the speed table."""
+    """Print the tables of speed, or that of memory."""
     from guidance import bench
 
-    bench.bench()
+    (bench.memory if options.memory else bench.bench)()
 
 
 def run_deploy(options: argparse.Namespace) -> None:

@@ -1,8 +1,9 @@
-"""Speed, as ratios in one run: our sampler beside the bare network, and beside the diffusion course's loop."""
+"""Speed, as ratios in one run: our sampler beside the bare network, and beside the diffusion course's loop; memory."""
 
 import statistics
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
@@ -122,6 +123,37 @@ def table(title: str, seconds: dict[str, float], unit: str) -> None:
         print(f"| {name} | {value:.3f} | {value / first:.2f} |")
 
 
+def course_model(where: torch.device) -> Model:
+    """The course's UNet in our wrapper, in what the device is good at."""
+    return Model(nn.Module.to(course_unet(), where, precision(where)), dict(DDIMScheduler().config))
+
+
+def peak(count: int, method: str, checkpointed: bool) -> tuple[float, float]:
+    """The most memory of this process, or of CUDA in it, in GiB, and seconds for a step with `count` pictures."""
+    model = course_model(device())
+    model.short[count] = checkpointed  # instead of by what is free
+    x = torch.randn(count, 3, 256, 256).to(model.device)
+    seconds = medians({"": lambda: ours(model, x, 40, 1, method)}, 3)[""]
+    if model.device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30, seconds
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, seconds
+
+
+def memory() -> None:
+    """Print the memory of guidance at the course's shapes, with and without gradient checkpointing."""
+    print(f"{device()}, {precision(device())}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print("\n| 256 px, 113.7 M parameters | pictures | peak GiB | s per step |\n|---|---|---|---|")
+    for count in (1, 4):
+        for name, method, checkpointed in (
+            ("shortcut", "shortcut", False), ("full", "full", False), ("full, checkpointed", "full", True)
+        ):  # fmt: skip
+            with get_context("spawn").Pool(1) as fresh:  # a process's peak does not go down again
+                gib, seconds = fresh.apply(peak, (count, method, checkpointed))
+            print(f"| {name} | {count} | {gib:.2f} | {seconds:.2f} |", flush=True)
+
+
 def bench(steps: int = 20, rounds: int = 7) -> None:
     """Print both tables for this machine."""
     where = device()
@@ -156,7 +188,7 @@ def bench(steps: int = 20, rounds: int = 7) -> None:
 
     torch.manual_seed(0)
     unet = course_unet().eval()
-    fast = Model(nn.Module.to(course_unet(), where, precision(where)), dict(DDIMScheduler().config))
+    fast = course_model(where)
     unet.to(where)
     x = torch.randn(1, 3, 256, 256).to(where)
     for method in ("shortcut", "full"):

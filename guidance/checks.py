@@ -77,11 +77,8 @@ UNREADABLE = "The picture used as a prompt cannot be read: a PNG, JPEG or WebP o
 
 def prompts(value: object) -> list[tuple[str, float]]:
     """"a moon:0.5 | clouds:-0.5" as [("a moon", 0.5), ("clouds", -0.5)], without a weight 1; else RecipeError."""
-    if not isinstance(value, str) or len(value) > MAX_PROMPT:
-        raise RecipeError(f"Prompt must be a text of at most {MAX_PROMPT:,} characters.")
-    text = "".join(character if character.isprintable() else " " for character in value)
     parts = []
-    for part in filter(str.strip, text.split("|")):
+    for part in filter(str.strip, text("Prompt", value).split("|")):
         words, colon, number = part.rpartition(":")
         message = f"A weight must be a number from -{MAX_WEIGHT:g} to {MAX_WEIGHT:g} after a colon, as in a moon:0.5."
         weight = real("", number.strip(), -MAX_WEIGHT, MAX_WEIGHT, message) if colon else 1.0
@@ -92,6 +89,13 @@ def prompts(value: object) -> list[tuple[str, float]]:
     if len(parts) > MAX_PARTS:
         raise RecipeError(f"Prompt must have at most {MAX_PARTS} parts.")
     return parts
+
+
+def text(label: str, value: object) -> str:
+    """A text in one line, control characters and runs of spaces one space each, or nothing; else RecipeError."""
+    if not isinstance(value, str) or len(value) > MAX_PROMPT:
+        raise RecipeError(f"{label} must be a text of at most {MAX_PROMPT:,} characters.")
+    return " ".join("".join(character if character.isprintable() else " " for character in value).split())
 
 
 def picture(value: object) -> str:

@@ -4,7 +4,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -27,6 +29,7 @@ from guidance.sampling.schedule import Schedule, strengths
 
 TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
 CUTS = 2**40  # beyond any seed of a picture
+TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
 TOLD = (GuidanceError, ModelError)  # errors whose message is for the user
 _device = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
 
@@ -48,12 +51,28 @@ class Frame:
 
     step: int
     steps: int
-    x0: Tensor  # (B, C, H, W) float32 in [-1, 1], the estimate of the picture
+    estimate: Tensor  # x0 as the model has it
+    decode: Callable[[Tensor], Tensor]  # the model's, from that to pictures
     losses: dict[str, Tensor]  # each (B,)
     x_t: Tensor  # (B, C, H, W) float32, what the next step begins with
     pull: Tensor  # (B, 1, H, W) float32, how far guidance bent the step at each pixel
     weight: float  # w(t), 0 in a step that was not guided
     notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
+
+    @cached_property
+    def x0(self) -> Tensor:
+        """The pictures so far, (B, C, H, W) float32 in [-1, 1]; a latent model decodes them when they are asked for."""
+        with _device, memory(), torch.no_grad():
+            return self.decode(self.estimate).clamp(-1, 1)
+
+    @property
+    def latent(self) -> bool:
+        """Whether the pictures have to be decoded, which takes time."""
+        return self.estimate.shape[1] > 3
+
+    def __getstate__(self) -> dict:
+        """Decoded, so that a frame can go to another process without its model."""
+        return vars(self) | {"x0": self.x0, "decode": None}
 
     def images(self) -> list[Image.Image]:
         """The pictures at native resolution."""
@@ -61,7 +80,8 @@ class Frame:
 
     def noisy(self) -> list[Image.Image]:
         """x_t, brought into the range of a picture."""
-        return to_images(self.x_t / self.x_t.abs().amax((1, 2, 3), keepdim=True).clamp(1, 3))
+        seen = self.x_t[:, : 3 if self.x_t.shape[1] > 3 else None]  # of a latent model's channels, three
+        return to_images(seen / seen.abs().amax((1, 2, 3), keepdim=True).clamp(1, 3))
 
     def pulls(self) -> list[Image.Image]:
         """How far guidance bent the step at each pixel, as grey pictures: black nowhere, white where most."""
@@ -80,50 +100,54 @@ def to_pixels(images: list[Image.Image]) -> Tensor:
     return torch.stack([pil_to_tensor(image) for image in images])
 
 
-def steered(
-    recipe: ColorRecipe | ClipRecipe, model: Model, schedule: Schedule, loss: Loss, name: str, fade: bool = False
-) -> Plan:
-    """The network, steered by a loss in the way the recipe says."""
-    weights = strengths(schedule, recipe.weight, recipe.start, recipe.stop)
+def base(recipe: ColorRecipe | ClipRecipe, generators: list[torch.Generator]) -> Plan:
+    """The network before anything steers it, told the recipe's text if it takes one."""
+    model = catalogue.get(recipe.model)
+    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
+    nothing = [0.0] * len(schedule.timesteps)
+    if not model.takes_text:
+        notes = (TAKES_NO_TEXT,) if recipe.text or recipe.negative else ()
+        return Plan(model, schedule, network(model.eps, schedule), nothing, notes=notes)
+    text, negative = model.embed([recipe.text, recipe.negative]).repeat_interleave(recipe.count, 0).chunk(2)
+    scale = 1.0 if recipe.text == recipe.negative else recipe.text_scale  # nothing to be led from: half the work
+    predict = classifier_free(model.eps, text, negative, schedule, scale=scale, weights=[1.0] * len(nothing))
+    return Plan(model, schedule, predict, nothing, notes=(*model.notes(recipe.text), *model.notes(recipe.negative)))
+
+
+def steered(plan: Plan, recipe: ColorRecipe | ClipRecipe, loss: Loss, name: str, fade: bool = False) -> Plan:
+    """A plan, steered by a loss on its pictures in the way the recipe says."""
+    weights = strengths(plan.schedule, recipe.weight, recipe.start, recipe.stop)
     predict = loss_guide(
-        network(model.eps, schedule), loss, schedule, scale=recipe.scale, weights=weights, name=name,
-        method=recipe.method, rule=recipe.rule, fade=fade and recipe.rule == "normalized",
+        plan.predict, lambda x0, i: loss(plan.model.decode(x0), i), plan.schedule, scale=recipe.scale, weights=weights,
+        name=name, method=recipe.method, rule=recipe.rule, fade=fade and recipe.rule == "normalized",
     )  # fmt: skip
-    return Plan(model, schedule, predict, weights)
-
-
-def unsteered(model: Model, schedule: Schedule) -> Plan:
-    """The network alone."""
-    return Plan(model, schedule, network(model.eps, schedule), [0.0] * len(schedule.timesteps))
+    return plan._replace(predict=predict, weights=weights)
 
 
 def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
-    """An unconditional model, steered toward the recipe's colour."""
-    model = catalogue.get(recipe.model)
-    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
+    """A model, steered toward the recipe's colour."""
+    plan = base(recipe, generators)
     if recipe.scale == 0:
-        return unsteered(model, schedule)
-    loss = COLOR_LOSSES[recipe.loss](target(recipe.color, model.channels))
-    return steered(recipe, model, schedule, loss, "colour", fade=True)
+        return plan
+    loss = COLOR_LOSSES[recipe.loss](target(recipe.color, plan.model.channels))
+    return steered(plan, recipe, loss, "colour", fade=True)
 
 
 def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
-    """An unconditional model, steered toward the recipe's prompt."""
-    model = catalogue.get(recipe.model)
-    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
-    plan, notes = unsteered(model, schedule), []
+    """A model, steered toward the recipe's prompt."""
+    plan = base(recipe, generators)
     if recipe.scale > 0:
         judge = clips.get(recipe.clip)
         targets = [judge.text(text) if text else judge.picture(unpack(recipe.image)) for text, _ in recipe.targets]
-        notes = [note for text, _ in recipe.targets if text for note in judge.notes(text)]
+        notes = tuple(note for text, _ in recipe.targets if text for note in judge.notes(text))
         # Cuts have generators of their own, so that their number does not change what a stochastic solver draws.
         draws = [torch.Generator().manual_seed(seed + CUTS) for seed in recipe.seeds]
         loss = prompt_loss(
             judge.encode_image, judge.size, torch.stack(targets), [weight for _, weight in recipe.targets],
             cuts=recipe.cuts, generators=draws, steps=recipe.steps,
         )  # fmt: skip
-        plan = steered(recipe, model, schedule, loss, "prompt")
-    return plan._replace(travel=(recipe.travel, *TRAVEL), notes=tuple(notes))
+        plan = steered(plan._replace(notes=plan.notes + notes), recipe, loss, "prompt")
+    return plan._replace(travel=(recipe.travel, *TRAVEL))
 
 
 def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
@@ -149,23 +173,39 @@ PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {
 }  # fmt: skip
 
 
+@contextmanager
+def memory() -> Iterator[None]:
+    """Says so in a sentence when memory runs out; each device has words of its own for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in ("out of memory", "allocate memory")):
+            raise
+        message = "There is not enough memory: ask for fewer pictures, the method shortcut, or a smaller model."
+        raise GuidanceError(message) from error
+
+
 def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
     """Make the recipe's pictures, a frame per step; closing the iterator stops the run within one step.
 
-    Raises GuidanceError, with a sentence for the user, when guidance blows up or the run takes over `deadline` seconds.
+    Raises GuidanceError, with a sentence for the user, when guidance blows up, memory runs out, or the run takes over
+    `deadline` seconds.
     """
     started = time.monotonic()
     generators = [torch.Generator().manual_seed(seed) for seed in recipe.seeds]
-    plan = PLANS[type(recipe)](recipe, generators)
+    with memory():
+        plan = PLANS[type(recipe)](recipe, generators)
     steps = len(order(len(plan.schedule.timesteps), *plan.travel))
     run = sample(plan.predict, plan.model.noise(generators), plan.schedule, plan.travel)
     for i in range(steps):
-        with _device:
+        with _device, memory():
             step = next(run)
         last = i + 1 == steps
-        x0 = step.x_t.clamp(-1, 1) if last else step.x0
         pull = (step.x_t * 0 + step.pull).square().mean(1, keepdim=True).sqrt()
-        yield Frame(i + 1, steps, x0, step.losses, step.x_t, pull, plan.weights[step.i], plan.notes)
+        yield Frame(
+            i + 1, steps, step.x_t if last else step.x0, plan.model.decode, step.losses, step.x_t, pull,
+            plan.weights[step.i], plan.notes,
+        )  # fmt: skip
         if not last and time.monotonic() - started > deadline:
             raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
 

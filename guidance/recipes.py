@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from guidance.checks import RecipeError, choice, color, digits, model, picture, prompts, real, whole
+from guidance.checks import RecipeError, choice, color, digits, model, picture, prompts, real, text, whole
 
 MODELS = ("landscapes",)
 METHODS = ("shortcut", "full")
@@ -34,7 +34,7 @@ DIGIT_DEFAULTS = {
     "classifier-free": {"scale": 1.8, "stop": 0.6}, "classifier": {"scale": 30.0, "stop": 1.0},
     "blind-classifier": {"scale": 30.0, "stop": 1.0}, "none": {"scale": 1.0, "stop": 1.0},
 }  # fmt: skip
-MAX_DIGITS, MAX_DIGIT_SCALE = 100, 50.0
+MAX_DIGITS, MAX_DIGIT_SCALE, MAX_TEXT_SCALE = 100, 50.0, 50.0
 MAX_SEED = 2**32 - 1
 
 
@@ -59,6 +59,16 @@ def sampling(recipe: "Recipe") -> dict:
     return checked
 
 
+def told(recipe: "ColorRecipe | ClipRecipe") -> dict:
+    """The checked fields of a recipe that say which model, and what it is told."""
+    return {
+        "model": model(recipe.model, MODELS),
+        "text": text("Text", recipe.text),
+        "negative": text("Negative text", recipe.negative),
+        "text_scale": real("Text scale", recipe.text_scale, 0, MAX_TEXT_SCALE),
+    }
+
+
 def settle(recipe: "Recipe", checked: dict) -> None:
     """Give a recipe its checked values, and see that its last seed is one."""
     for name, value in checked.items():
@@ -69,6 +79,8 @@ def settle(recipe: "Recipe", checked: dict) -> None:
 class Batch:
     """What recipes of `count` pictures from `seed` on have in common."""
 
+    NO_GUIDANCE = {"scale": 0}
+
     @property
     def seeds(self) -> list[int]:
         """The seed of each picture."""
@@ -77,6 +89,11 @@ class Batch:
     def picture(self, k: int) -> "Recipe":
         """The recipe of picture k alone."""
         return replace(self, seed=self.seed + k, count=1)
+
+    def unguided(self) -> "Recipe":
+        """The same pictures without guidance; what then means nothing is at its default."""
+        kept = ("model", "text", "negative", "text_scale", "solver", "steps", "seed", "count")
+        return type(self)(**{name: getattr(self, name) for name in kept}, **self.NO_GUIDANCE)
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,9 @@ class ColorRecipe(Batch):
 
     color: str = "#2080ff"
     model: str = "landscapes"
+    text: str = ""  # to a model that is told one, such as Stable Diffusion; others pass it over
+    negative: str = ""  # and what it is led away from
+    text_scale: float = 7.5  # of classifier-free guidance by the text; 1: the model alone
     loss: str | None = None  # "tone": the mean colour; "pixel": every one; "pixel-l1": the course's; None: by rule
     scale: float | None = None  # 0: unguided; None: by rule
     method: str = "shortcut"  # "full" sends the gradient through the network
@@ -107,20 +127,13 @@ class ColorRecipe(Batch):
         fill(self, DEFAULTS[self.rule])
         checked = {
             "color": color(self.color),
-            "model": model(self.model, MODELS),
             "loss": choice("Loss", self.loss, COLOR_LOSSES),
             "scale": real("Scale", self.scale, 0, MAX_SCALES[self.rule]),
             "method": choice("Method", self.method, METHODS),
             "weight": choice("Weight", self.weight, WEIGHTS),
             "count": whole("Count", self.count, 1, 64),
         }
-        settle(self, checked | sampling(self))
-
-    def unguided(self) -> "ColorRecipe":
-        """The same pictures without guidance; what then means nothing is at its default."""
-        return ColorRecipe(
-            model=self.model, solver=self.solver, steps=self.steps, seed=self.seed, count=self.count, scale=0
-        )
+        settle(self, checked | told(self) | sampling(self))
 
     @property
     def slug(self) -> str:
@@ -136,10 +149,15 @@ class ClipRecipe(Batch):
     picture of seed + k, alone or in any batch.
     """
 
+    NO_GUIDANCE = {"scale": 0, "travel": 0}
+
     prompt: str = "a snowy mountain at night with a moon"  # parts with weights: "snowy mountains:1 | clouds:-0.5"
     image: str = ""  # a picture as a prompt of weight 1: base64 of a WebP of at most 256 px
     clip: str = "landscapes"
     model: str = "landscapes"
+    text: str = ""  # to a model that is told one, such as Stable Diffusion; others pass it over
+    negative: str = ""  # and what it is led away from
+    text_scale: float = 7.5  # of classifier-free guidance by the text; 1: the model alone
     preset: str = "fast"  # or "quality", or "course", the notebook's
     rule: str | None = None  # None, here and below: by preset
     scale: float | None = None  # 0: unguided
@@ -162,7 +180,6 @@ class ClipRecipe(Batch):
         checked = {
             "image": picture(self.image),
             "clip": choice("CLIP", self.clip, CLIPS),
-            "model": model(self.model, MODELS),
             "rule": choice("Rule", self.rule, RULES),
             "method": choice("Method", self.method, METHODS),
             "weight": choice("Weight", self.weight, WEIGHTS),
@@ -175,7 +192,7 @@ class ClipRecipe(Batch):
             raise RecipeError("Prompt must say something, such as a snowy mountain at night with a moon.")
         if not any(weight for _, weight in self.targets):
             raise RecipeError("At least one part of the prompt must have a weight other than 0.")
-        settle(self, checked | sampling(self))
+        settle(self, checked | told(self) | sampling(self))
         if self.travel and self.solver == "dpm++":
             raise RecipeError("Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step.")
 
@@ -183,12 +200,6 @@ class ClipRecipe(Batch):
     def targets(self) -> list[tuple[str, float]]:
         """Sentences with their weights; the picture, if there is one, is the empty sentence."""
         return prompts(self.prompt) + [("", 1.0)] * bool(self.image)
-
-    def unguided(self) -> "ClipRecipe":
-        """The same pictures without guidance; what then means nothing is at its default."""
-        return ClipRecipe(
-            model=self.model, solver=self.solver, steps=self.steps, seed=self.seed, count=self.count, scale=0, travel=0
-        )
 
     @property
     def slug(self) -> str:

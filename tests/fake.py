@@ -19,6 +19,7 @@ class Frame:
     weight: float = 1.0
     losses: dict = field(default_factory=dict)
     notes: tuple = ()
+    latent: bool = False
 
     def images(self) -> list[Image.Image]:
         """The pictures."""

@@ -52,6 +52,17 @@ def test_a_scale_of_zero_is_unguided():
     assert np.array_equal(red, blue)
 
 
+def test_a_run_that_memory_does_not_suffice_for_says_so_and_the_next_goes_on(monkeypatch):
+    def eps(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generation.catalogue.get("landscapes"), "eps", eps)
+        with pytest.raises(GuidanceError, match="There is not enough memory: ask for fewer pictures"):
+            list(generate(ColorRecipe(steps=2)))
+    assert len(list(generate(ColorRecipe(steps=2)))) == 2
+
+
 def test_closing_a_run_frees_the_device():
     run = generate(ColorRecipe(steps=50))
     next(run)

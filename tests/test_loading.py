@@ -8,6 +8,7 @@ import threading
 import pytest
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers.training_utils import EMAModel
 from huggingface_hub import constants
 
 from guidance import ClipRecipe, ColorRecipe, generate
@@ -56,6 +57,35 @@ def test_every_layout_loads_as_diffusers_meant_it(kind, tmp_path, monkeypatch):
     model, x = open_model(str(folder)), torch.randn(1, 3, 16, 16)
     with torch.no_grad():
         assert torch.allclose(model.eps(x, 300), unet(x, 300).sample, atol=1e-5)
+
+
+@pytest.mark.parametrize("recipe", [ColorRecipe, ClipRecipe])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_layout_is_steered_by_colour_and_by_prompt(kind, recipe, tmp_path):
+    FORMATS[kind](tmp_path / "model", tiny_unet(), DDIMScheduler())
+    guided = recipe(model=str(tmp_path / "model"), steps=3)
+    made, bare = ([*generate(one)][-1].x0 for one in (guided, guided.unguided()))
+    assert made.isfinite().all() and (made - bare).abs().max() > 0.01
+
+
+def test_a_folder_that_plain_diffusers_has_trained_is_steered(tmp_path):
+    unet, scheduler = tiny_unet().train().requires_grad_(True), DDPMScheduler()
+    optimizer, ema = torch.optim.AdamW(unet.parameters(), lr=1e-3), EMAModel(unet.parameters(), model_cls=UNet2DModel,
+                                                                             model_config=unet.config)  # fmt: skip
+    x0 = torch.rand(2, 3, 16, 16)
+    for t in (100, 600):
+        noise, steps = torch.randn_like(x0), torch.full((2,), t)
+        torch.nn.functional.mse_loss(unet(scheduler.add_noise(x0, noise, steps), steps).sample, noise).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        ema.step(unet.parameters())
+    ema.save_pretrained(tmp_path / "checkpoint-2" / "unet_ema")  # what a training leaves beside its pipeline
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "README.md").write_text("# A model")
+    DDPMPipeline(unet, scheduler).save_pretrained(tmp_path)
+    for recipe in (ColorRecipe, ClipRecipe):
+        *_, last = generate(recipe(model=str(tmp_path), steps=2))
+        assert last.x0.isfinite().all() and last.losses
 
 
 SCHEDULES = {

@@ -9,6 +9,7 @@ from diffusers import DDIMPipeline, DDIMScheduler
 from guidance import settings
 from guidance.models import catalogue, loading
 from guidance.models.cache import Cache, weight
+from guidance.models.memory import activations
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
 from tests.exact import generators, noise, tiny_unet
@@ -47,6 +48,35 @@ def test_noise_is_the_seed_s_own():
 def test_a_network_is_frozen_and_in_eval_mode():
     unet = catalogue.get("landscapes").unet
     assert not unet.training and not any(weight.requires_grad for weight in unet.parameters())
+
+
+@pytest.mark.parametrize(("free", "checkpointed"), [(0, True), (2**40, False)])
+def test_gradients_are_checkpointed_where_memory_is_short_and_stay_the_same(free, checkpointed, monkeypatch):
+    monkeypatch.setattr("guidance.models.model.free", lambda: free)
+    model, x = Model(tiny_unet(), dict(DDIMScheduler().config)), noise(2).requires_grad_()
+    with torch.no_grad():
+        model.eps(x, 300)
+    assert not model.short  # nothing to spare without a gradient
+    (gradient,) = torch.autograd.grad(model.eps(x, 300).square().sum(), x)
+    assert model.short == {2: checkpointed} and model.unet.is_gradient_checkpointing == checkpointed
+    (plain,) = torch.autograd.grad(model.unet(x, 300).sample.square().sum(), x)
+    assert torch.allclose(gradient, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_gradient_holds_is_known_before_it_is_computed():
+    model, held = catalogue.get("landscapes"), {}
+    x_t = noise(1, size=64).to(model.dtype).requires_grad_()
+
+    def hold(tensor):
+        held[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda tensor: tensor):
+        model.unet(x_t, 300)
+    for weight_ in model.unet.parameters():
+        held.pop(weight_.untyped_storage().data_ptr(), None)
+    real = sum(tensor.untyped_storage().nbytes() for tensor in held.values())
+    assert activations(model.unet, model.dtype, x_t) == pytest.approx(real, rel=0.2)
 
 
 def test_low_precision_does_not_hurt_the_pictures():

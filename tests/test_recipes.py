@@ -49,6 +49,9 @@ def test_colours_that_are_refused(given):
         ("solver", ["euler"], "Solver must be one of: ddim, dpm++, ddpm."),
         ("weight", ["never"], "Weight must be one of: late, constant, early, counter."),
         ("start", [-0.1, "x"], "Start must be a number from 0 to 1."),
+        ("text", [None, 7, ["a"], "x" * 1001], "Text must be a text of at most 1,000 characters."),
+        ("negative", [None, "x" * 1001], "Negative text must be a text of at most 1,000 characters."),
+        ("text_scale", [-1, 51, "nan", None], "Text scale must be a number from 0 to 50."),
     ],
 )  # fmt: skip
 def test_bad_values_are_refused_in_one_sentence(field, values, message):
@@ -78,6 +81,14 @@ def test_a_rule_brings_its_own_scale_loss_and_weight_and_the_course_s_are_the_no
     assert (course.scale, course.loss, course.weight) == (40, "pixel-l1", "constant")
     assert (0 < ours.scale < 1, ours.loss, ours.weight) == (True, "tone", "late")
     assert ColorRecipe(rule="course", loss="tone", weight="counter", scale=0).weight == "counter"
+
+
+def test_a_text_is_one_line_and_stays_where_guidance_goes():
+    recipe = ColorRecipe(text=" a\x00 red\n\tsea ", negative="night", text_scale=3)
+    assert recipe.text == "a red sea"
+    bare = recipe.unguided()
+    assert (bare.text, bare.negative, bare.text_scale, bare.scale) == ("a red sea", "night", 3, 0)
+    assert from_json(to_json(recipe)) == recipe
 
 
 def test_json_round_trip():

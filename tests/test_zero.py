@@ -27,7 +27,7 @@ needs_spaces = pytest.mark.skipif(
 def frame(step: int, steps: int) -> Frame:
     """A frame as a run makes them."""
     x = torch.rand(2, 3, 4, 4)
-    return Frame(step, steps, x, {"colour": torch.rand(2)}, x, x[:, :1], 0.5, ("a note",))
+    return Frame(step, steps, x, lambda x0: x0, {"colour": torch.rand(2)}, x, x[:, :1], 0.5, ("a note",))
 
 
 def gpu(duration):

@@ -3,15 +3,13 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
-import torch
 from torch import nn
 
 from guidance import settings
-from guidance.models.device import device
 from guidance.models.errors import ModelError
+from guidance.models.memory import free
 
 Thing = TypeVar("Thing")
 
@@ -58,20 +56,11 @@ class Cache:
 
 
 def weight(thing: object) -> int:
-    """The bytes of a network, or of the one that a Model or a Clip holds."""
-    network: nn.Module = getattr(thing, "unet", None) or getattr(thing, "network", None) or thing
-    return sum(part.numel() * part.element_size() for part in (*network.parameters(), *network.buffers()))
-
-
-def free() -> int:
-    """Bytes that are free where networks go."""
-    if device().type == "cuda":
-        return torch.cuda.mem_get_info()[0]
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    return 16 * 2**30
+    """The bytes of a network, or of all those that a Model, a LatentModel or a Clip holds."""
+    things = [thing] if isinstance(thing, nn.Module) else vars(thing).values()
+    networks = [part for part in things if isinstance(part, nn.Module)]
+    tensors = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 _budget: list[int] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import open_clip
 import torch
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HTTPError
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from PIL import Image
 from safetensors.torch import load_file
@@ -103,7 +104,7 @@ def downloaded(name: str) -> Clip:
         return loaded(architecture, weights(described), described, device())
     except ImportError as error:
         raise ModelError(f"This CLIP needs another package: pip install {error.name}") from error
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except (HTTPError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         message = f"The CLIP {name} could not be downloaded; is there a network? The built-in one is always there."
         raise ModelError(message) from error
 

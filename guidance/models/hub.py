@@ -1,10 +1,21 @@
-"""The Hugging Face Hub: is it there?"""
+"""The Hugging Face Hub: is it there, and the files of a repository."""
 
 import os
 import socket
+from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from huggingface_hub import constants
+from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from guidance.models.errors import ModelError
 
 
 def online(timeout: float = 3.0) -> bool:
@@ -19,3 +30,30 @@ def online(timeout: float = 3.0) -> bool:
     except OSError:
         return False
     return True
+
+
+def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] = ()) -> Path:
+    """The folder of a repository of the Hub, "owner/name" or "owner/name@revision", from its cache or downloaded.
+
+    Taken are the files of `patterns`, and of each group the first that there is. ModelError, a sentence for each thing
+    that can go wrong, when they cannot be had.
+    """
+    name, _, revision = source.partition("@")
+    wanted = {"repo_id": name, "revision": revision or None}
+    try:
+        if not online():
+            return Path(snapshot_download(**wanted, local_files_only=True, allow_patterns=list(patterns)))
+        files = HfApi().list_repo_files(name, revision=revision or None) if groups else ()
+        chosen = [next((file for file in group if file in files), group[0]) for group in groups]
+        return Path(snapshot_download(**wanted, allow_patterns=[*patterns, *chosen]))
+    except GatedRepoError as error:
+        raise ModelError(f"{source} is gated: accept its terms on the Hub, then log in with: hf auth login") from error
+    except RevisionNotFoundError as error:
+        raise ModelError(f"{name} has no revision of that name.") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(f"There is no model {name} on the Hub, or it is private.") from error
+    except LocalEntryNotFoundError as error:
+        message = f"{source} is not on this machine, and the Hub cannot be reached. The built-in model is always there."
+        raise ModelError(message) from error
+    except (HTTPError, OSError) as error:  # the first is that of the Hub's client, whichever it is built on
+        raise ModelError(f"The download of {source} was interrupted: try again, and it goes on.") from error

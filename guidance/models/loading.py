@@ -1,4 +1,4 @@
-"""Unconditional models from elsewhere: folders and repositories of the Hub, as diffusers writes them and once did."""
+"""Models from elsewhere: folders and repositories of the Hub, as diffusers writes them and once did."""
 
 import json
 import pickle
@@ -6,58 +6,46 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, UNet2DModel
-from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from guidance.models.device import device, precision
 from guidance.models.errors import ModelError
-from guidance.models.hub import online
+from guidance.models.hub import fetch
 from guidance.models.model import Model
 
-CONFIGS = ["model_index.json", "config.json", "scheduler_config.json", "unet/config.json",
-           "scheduler/scheduler_config.json"]  # fmt: skip
+CONFIGS = ("model_index.json", "config.json", "scheduler_config.json", "unet/config.json",
+           "scheduler/scheduler_config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/*")  # fmt: skip
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # the first that is there is taken
 # Schedulers of the discrete family: they differ in the solver, which is ours, and agree in the noise schedule.
 SCHEDULERS = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC", "Euler", "LMS", "Heun", "DEIS", "KDPM")
+# What stands in the index of a pipeline that is told a text or works in a latent space.
+LATENT = {"vae", "vqvae", "text_encoder", "transformer", "prior"}
 
 
 def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
     """The model in a folder, or of a repository "owner/name" or "owner/name@revision"; ModelError if it is none.
 
-    Without a `dtype` it runs in what the device is good at.
+    Without a `dtype` it runs in what the device is good at. A pipeline like Stable Diffusion's is a LatentModel.
     """
-    folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source)
-    inside = folder / "unet" if (folder / "unet" / "config.json").exists() else folder
-    config = described(folder, inside, source)
-    weights = next((inside / name for name in WEIGHTS if (inside / name).exists()), None)
-    if weights is None:
-        raise ModelError(f"{source} has no weights: neither {' nor '.join(WEIGHTS)}.")
-    check(weights, source)
-    where = device()
-    try:
-        unet, info = UNet2DModel.from_pretrained(
-            inside, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype or precision(where),
-            output_loading_info=True,
-        )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        raise ModelError(f"The weights of {source} do not fit its configuration.") from error
-    if info["missing_keys"] or info["mismatched_keys"]:
-        raise ModelError(f"The weights of {source} do not fit its configuration.")
-    return Model(unet.to(where), config)
+    folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
+    load = open_pixel
+    if LATENT & set(read(folder / "model_index.json", source)):
+        from guidance.models.latent import open_latent as load  # nothing of it loads unless asked for
+    return load(folder, source, dtype or precision(device()))
+
+
+def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
+    """The unconditional pixel model in a folder whose weights may not have been fetched yet."""
+    inside = "unet/" if (folder / "unet" / "config.json").exists() else ""
+    config = described(folder, folder / inside, source)
+    (weights,) = complete(folder, source, [[inside + name for name in WEIGHTS]])
+    return Model(part(UNet2DModel, weights, source, dtype), config)
 
 
 def described(folder: Path, inside: Path, source: str) -> dict:
     """The noise schedule's configuration; ModelError when the folder holds no unconditional pixel model."""
-    index, unet = read(folder / "model_index.json", source), read(inside / "config.json", source)
-    if "vae" in index or unet.get("_class_name") == "UNet2DConditionModel":
-        raise ModelError(f"{source} is a text-to-image model, not an unconditional one.")
+    unet = read(inside / "config.json", source)
     if unet.get("_class_name", "UNet2DModel") != "UNet2DModel" or "down_block_types" not in unet:
         raise ModelError(f"{source} is no diffusers model of unconditional pictures.")
     channels, size = unet.get("in_channels", 3), unet.get("sample_size")
@@ -69,10 +57,17 @@ def described(folder: Path, inside: Path, source: str) -> dict:
     sides = [size] * 2 if isinstance(size, int) else size
     if not sides or any(side % multiple for side in sides):
         raise ModelError(f"The pictures of {source} must be a multiple of {multiple} px wide and high.")
+    return scheduled(folder, source)
+
+
+def scheduled(folder: Path, source: str) -> dict:
+    """The configuration of the noise schedule, as that of a DDIMScheduler; ModelError if it is of another kind."""
     place = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
     schedule = read(place / "scheduler_config.json", source)
     if not schedule.get("_class_name", "DDPMScheduler").startswith(SCHEDULERS):
         raise ModelError(f"{source} has a noise schedule of another kind than DDPM's.")
+    if schedule.get("rescale_betas_zero_snr"):
+        raise ModelError(f"{source} starts from noise that holds nothing of the picture, where guidance has no hold.")
     config = dict(DDIMScheduler.from_config(schedule).config)
     if str(config.get("variance_type", "")).startswith("learned"):
         config["variance_type"] = "fixed_small"  # the learned variance is left out
@@ -85,6 +80,20 @@ def read(path: Path, source: str) -> dict:
         return json.loads(path.read_text()) if path.exists() else {}
     except (OSError, ValueError) as error:
         raise ModelError(f"The configuration of {source} is damaged.") from error
+
+
+def complete(folder: Path, source: str, groups: list[list[str]]) -> list[Path]:
+    """Of each group of names of weights the file that is there, seen to be whole; a repository's are fetched first."""
+    if not Path(source).expanduser().is_dir():
+        fetch(source, CONFIGS, groups)
+    found = []
+    for names in groups:
+        weights = next((folder / name for name in names if (folder / name).exists()), None)
+        if weights is None:
+            raise ModelError(f"{source} has no weights: neither {' nor '.join(names)}.")
+        check(weights, source)
+        found.append(weights)
+    return found
 
 
 def check(weights: Path, source: str) -> None:
@@ -103,25 +112,15 @@ def check(weights: Path, source: str) -> None:
         raise ModelError(f"{source} was not loaded: {again}.") from error
 
 
-def fetch(source: str) -> Path:
-    """The folder of a repository of the Hub: from its cache, or downloaded; safetensors where there are both."""
-    name, _, revision = source.partition("@")
-    wanted = {"repo_id": name, "revision": revision or None}
+def part(kind: type[nn.Module], weights: Path, source: str, dtype: torch.dtype) -> nn.Module:
+    """A network of a class of diffusers or transformers with the weights beside its configuration, on the device."""
     try:
-        if not online():
-            return Path(snapshot_download(**wanted, local_files_only=True, allow_patterns=CONFIGS))
-        files = HfApi().list_repo_files(name, revision=revision or None)
-        inside = "unet/" if "unet/config.json" in files else ""
-        weights = [inside + file for file in WEIGHTS if inside + file in files][:1]
-        return Path(snapshot_download(**wanted, allow_patterns=CONFIGS + weights))
-    except GatedRepoError as error:
-        raise ModelError(f"{source} is gated: accept its terms on the Hub, then log in with: hf auth login") from error
-    except RevisionNotFoundError as error:
-        raise ModelError(f"{name} has no revision of that name.") from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(f"There is no model {name} on the Hub, or it is private.") from error
-    except LocalEntryNotFoundError as error:
-        message = f"{source} is not on this machine, and the Hub cannot be reached. The built-in model is always there."
-        raise ModelError(message) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"The download of {source} was interrupted: try again, and it goes on.") from error
+        network, info = kind.from_pretrained(
+            weights.parent, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype,
+            output_loading_info=True, local_files_only=True,
+        )  # fmt: skip
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise ModelError(f"The weights of {source} do not fit its configuration.") from error
+    if info["missing_keys"] or info["mismatched_keys"]:
+        raise ModelError(f"The weights of {source} do not fit its configuration.")
+    return network.to(device())

@@ -6,11 +6,18 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
+from guidance.models.memory import activations, free
+
 
 class Model:
-    """A pixel-space UNet, frozen, on its device; it answers in eps whatever it was trained for."""
+    """A UNet, frozen, on its device; it answers in eps whatever it was trained for.
 
-    def __init__(self, unet: nn.Module, config: dict):
+    It is shown as many pictures at once as have `pixels` together.
+    """
+
+    takes_text = False
+
+    def __init__(self, unet: nn.Module, config: dict, pixels: int = 0):
         # channels_last is what convolutions want on CPUs and on tensor cores alike.
         self.unet = unet.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         weight = next(unet.parameters())
@@ -21,7 +28,9 @@ class Model:
         self.size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
         # Kernels round differently in batches of different sizes. The network sees one size only, the last batch
         # padded, so a picture is the same pixels alone and in company.
-        self.batch = max(1, (4 if self.device.type == "cpu" else 32) * 64 * 64 // (self.size[0] * self.size[1]))
+        pixels = pixels or (4 if self.device.type == "cpu" else 32) * 64 * 64
+        self.batch = max(1, pixels // (self.size[0] * self.size[1]))
+        self.short: dict[int, bool] = {}  # by the number of pictures, whether memory was when they first came
 
     def noise(self, generators: list[torch.Generator]) -> Tensor:
         """The pure noise each picture starts from, (B, C, H, W) float32, picture k from the CPU's `generators[k]`."""
@@ -30,10 +39,23 @@ class Model:
 
     def eps(self, x_t: Tensor, t: int, *condition: Tensor) -> Tensor:
         """The noise in x_t at timestep t, both (B, C, H, W) float32; `condition` (B, ...) if the network takes one."""
+        if torch.is_grad_enabled() and x_t.requires_grad:
+            self.spare(x_t, *condition)
         parts = zip(*(tensor.split(self.batch) for tensor in (x_t, *condition)), strict=True)
         output = torch.cat([self.run(t, *part) for part in parts])
         alpha_bar = self.alphas_cumprod[t]
         return PREDICTIONS[self.config["prediction_type"]](output, x_t, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
+
+    def spare(self, *inputs: Tensor) -> None:
+        """Switch gradient checkpointing on if a gradient would hold half of the memory that is free, and else off."""
+        count = len(inputs[0])
+        if count not in self.short:
+            self.short[count] = activations(self.unet, self.dtype, *inputs) > free() / 2
+        (self.unet.enable_gradient_checkpointing if self.short[count] else self.unet.disable_gradient_checkpointing)()
+
+    def decode(self, x0: Tensor) -> Tensor:
+        """The pictures (B, C, H, W) that x0 stands for: of a model of pixels, x0."""
+        return x0
 
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""

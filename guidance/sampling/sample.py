@@ -23,7 +23,7 @@ class Step(NamedTuple):
 
     i: int
     x_t: Tensor  # (B, C, H, W), after the step; after the last, the picture
-    x0: Tensor  # (B, C, H, W) in [-1, 1], the estimate of the picture that the step was taken with
+    x0: Tensor  # (B, C, H, W), unclamped, the estimate of the picture that the step was taken with
     losses: dict[str, Tensor]  # each (B,)
     pull: Tensor | float  # (B, C, H, W), how the guides bent it
 
@@ -42,7 +42,7 @@ def sample(predict: Predict, x_t: Tensor, schedule: Schedule, travel: tuple = (0
         x_t, before = schedule.back(x_t, i) if i == before else x_t, i
         x, eps, losses, pull = predict(x_t, i)
         x_t = schedule.step(x, eps, i)
-        yield Step(i, x_t, schedule.x0(x, eps, i).clamp(-1, 1), losses, pull)
+        yield Step(i, x_t, schedule.x0(x, eps, i), losses, pull)
 
 
 def order(steps: int, times: int = 0, start: float = 0.0, stop: float = 0.0) -> list[int]:

@@ -1,47 +1,90 @@
-"""Fine-tune an unconditional diffusers model on a folder of pictures, as unit 2 of the diffusion course does."""
+"""Fine-tune an unconditional diffusers model on pictures of your own, as unit 2 of the diffusion course does."""
 
+import shutil
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import torch
-from diffusers import DDIMPipeline, DDIMScheduler, DDPMScheduler
+from accelerate import PartialState
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from PIL import Image, ImageOps
 from torch import Tensor, nn
-from torchvision.transforms.functional import pil_to_tensor
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from guidance.models import catalogue
+from guidance.models.errors import ModelError
 from guidance.models.loading import open_model
+from guidance.models.model import Model
+from guidance.sampling.guides import network as unguided
+from guidance.sampling.sample import sample
+from guidance.sampling.schedule import Schedule
 from guidance.sheets import sheet
+from guidance.training import publish
 from guidance.training.trainer import Settings, train
 
 SETTINGS = Settings(Path("runs/finetune"), steps=2_000, learning_rate=1e-4, ema_decay=0.995, warmup=20, every=200)
 
 
-def pictures(folder: Path, size: tuple[int, int], channels: int) -> Tensor:
-    """Every picture in a folder, cropped and scaled to `size` (height, width): (N, C, H, W) uint8."""
-    found = []
-    for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+def opened(folder: Path) -> Iterator[Image.Image]:
+    """Every picture in a folder and those below it, in the order of their names; what is none is passed over."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             with Image.open(path) as image:
-                upright = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
+                yield ImageOps.exif_transpose(image)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
-        found.append(pil_to_tensor(ImageOps.fit(upright, size[::-1], Image.Resampling.LANCZOS)))
-    if not found:
-        raise OSError("There is no picture in the folder that was given with --data.")
-    return torch.stack(found)
 
 
-def run(settings: Settings, *, data: Path, model: str = "landscapes", batch: int = 16) -> None:
-    """Train `model` on the pictures in `data` and keep the averaged pipeline in `settings.out`/pipeline.
+def streamed(source: str) -> Iterator[Image.Image]:
+    """Every picture in the split "train" of a data set of the Hub, "owner/name" or "owner/name@revision"."""
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise OSError("A data set of the Hub needs another package: pip install datasets") from error
+    name, _, revision = source.partition("@")
+    try:
+        for row in load_dataset(name, revision=revision or None, split="train", streaming=True):
+            yield from (value for value in row.values() if isinstance(value, Image.Image))
+    except Exception as error:  # of many kinds, by what the set is made of
+        raise OSError(f"There is no folder {source}, and no data set on the Hub that can be read.") from error
+
+
+def pictures(data: str | Path, size: tuple[int, int], channels: int, most: int = 10_000) -> Tensor:
+    """The first `most` pictures, cropped and scaled to `size` (height, width): (N, C, H, W) uint8.
+
+    `data` is a folder or a data set of the Hub; OSError, with a sentence for the user, if it holds no picture.
+    """
+    folder = Path(data).expanduser()
+    found = opened(folder) if folder.is_dir() else streamed(str(data))
+    mode = "RGB" if channels == 3 else "L"
+    fitted = [
+        pil_to_tensor(ImageOps.fit(image.convert(mode), size[::-1], Image.Resampling.LANCZOS))
+        for image in islice(found, most)
+    ]
+    if not fitted:
+        raise OSError("There is no picture in what was given with --data.")
+    return torch.stack(fitted)
+
+
+def run(
+    settings: Settings, *, data: str | Path, model: str = "landscapes", batch: int = 16, most: int = 10_000,
+    push: str = "",
+) -> None:  # fmt: skip
+    """Train `model` on at most `most` pictures of `data`, and keep the averaged pipeline in `settings.out`/pipeline.
 
     `settings.accumulate` adds up the gradients of so many batches before each step. The model learns what it was
-    trained to predict (epsilon, sample or v) on its own noise schedule.
+    trained to predict (epsilon, sample or v) on its own noise schedule. `push` is the repository the result goes to.
     """
+    if push:
+        publish.check(push)  # before the work rather than after it
     torch.manual_seed(settings.seed)
     source = open_model(str(catalogue.BUILT_IN.get(model, model)), torch.float32)
+    if source.takes_text:
+        raise ModelError(f"{model} is told a text: only unconditional models are fine-tuned here.")
     network = source.unet.to(memory_format=torch.contiguous_format).train().requires_grad_(True)
     scheduler = DDPMScheduler.from_config(source.config)
-    pool = pictures(data, source.size, source.channels).to(source.device)
+    pool = pictures(data, source.size, source.channels, most).to(source.device)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
@@ -54,11 +97,24 @@ def run(settings: Settings, *, data: Path, model: str = "landscapes", batch: int
         return nn.functional.mse_loss(made.float(), wanted[source.config["prediction_type"]])
 
     def show(network: nn.Module, path: Path) -> None:
-        pipeline = DDIMPipeline(network, DDIMScheduler.from_config(source.config))
-        pipeline.set_progress_bar_config(disable=True)
-        generator = torch.Generator(source.device).manual_seed(0)
-        images = pipeline(16, generator, num_inference_steps=25, output_type="pil").images
-        sheet(images, 4).save(path)
-        pipeline.save_pretrained(settings.out / "pipeline")
+        plain = UNet2DModel.from_config(network.config)  # without what Accelerate has put around it
+        plain.load_state_dict(network.state_dict())
+        learned = {"variance_type": "learned_range"} if plain.config.out_channels > source.channels else {}
+        folder = settings.out / "pipeline"
+        DDPMPipeline(plain, DDPMScheduler.from_config(source.config, **learned)).save_pretrained(folder)
+        samples(Model(plain.to(source.device), source.config)).save(path)
+        shutil.copy(path, folder / "samples.png")
+        base = Path(model).name if Path(model).expanduser().is_dir() else model
+        (folder / "README.md").write_text(publish.card(push or settings.out.name, base, len(pool), path))
 
     train(network, loss, settings, show=show)
+    if push and PartialState().is_main_process:
+        publish.push(settings.out / "pipeline", push)
+
+
+def samples(model: Model, count: int = 16, steps: int = 25) -> Image.Image:
+    """A sheet of a model's pictures, those of the seeds from 0 on."""
+    schedule = Schedule(model.config, "ddim", steps)
+    x_t = model.noise([torch.Generator().manual_seed(seed) for seed in range(count)])
+    *_, last = sample(unguided(model.eps, schedule), x_t, schedule)
+    return sheet([to_pil_image(picture) for picture in (last.x_t.clamp(-1, 1).cpu() + 1) / 2], 4)

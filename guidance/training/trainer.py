@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import is_wandb_available
 from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from tqdm import tqdm
@@ -47,8 +48,8 @@ def train(
     resumed.
     """
     accelerator = Accelerator(
-        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate, log_with="tensorboard",
-        project_dir=settings.out,
+        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate,
+        log_with=["tensorboard", "wandb"] if is_wandb_available() else "tensorboard", project_dir=settings.out,
     )  # fmt: skip
     settings.out.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(

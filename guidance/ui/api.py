@@ -29,6 +29,7 @@ def color(compute: run.Compute) -> None:
         color: str = D.color, model: str = D.model, loss: str | None = None, scale: float | None = None,
         method: str = D.method, rule: str = D.rule, weight: str | None = None, start: float = D.start,
         stop: float = D.stop, solver: str = D.solver, steps: int = D.steps, seed: int = D.seed, count: int = D.count,
+        text: str = D.text, negative: str = D.negative, text_scale: float = D.text_scale,
     ) -> list[gr.FileData]:  # fmt: skip
         """Paint pictures steered toward a colour; gives PNG files, each with its recipe inside.
 
@@ -38,6 +39,7 @@ def color(compute: run.Compute) -> None:
         yield from paint(lambda: ColorRecipe(
             color=color, model=model, loss=loss, scale=scale, method=method, rule=rule, weight=weight, start=start,
             stop=stop, solver=solver, steps=steps, seed=seed, count=count,
+            text=text, negative=negative, text_scale=text_scale,
         ), compute)  # fmt: skip
 
     gr.api(agents.described(color), api_name="color", **run.SLOTS)
@@ -51,6 +53,7 @@ def clip(compute: run.Compute) -> None:
         rule: str | None = None, scale: float | None = None, method: str | None = None, weight: str | None = None,
         cuts: int | None = None, travel: int | None = None, start: float = C.start, stop: float = C.stop,
         solver: str = C.solver, steps: int = C.steps, seed: int = C.seed, count: int = C.count,
+        text: str = C.text, negative: str = C.negative, text_scale: float = C.text_scale,
     ) -> list[gr.FileData]:  # fmt: skip
         """Paint pictures steered toward a prompt by a CLIP; gives PNG files, each with its recipe inside.
 
@@ -60,7 +63,7 @@ def clip(compute: run.Compute) -> None:
         yield from paint(lambda: ClipRecipe(
             prompt=prompt, image=image, clip=clip, model=model, preset=preset, rule=rule, scale=scale, method=method,
             weight=weight, cuts=cuts, travel=travel, start=start, stop=stop, solver=solver, steps=steps, seed=seed,
-            count=count,
+            count=count, text=text, negative=negative, text_scale=text_scale,
         ), compute)  # fmt: skip
 
     gr.api(agents.described(clip), api_name="clip", **run.SLOTS)

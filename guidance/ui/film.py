@@ -26,11 +26,10 @@ def heat(grey: Image.Image) -> Image.Image:
     return Image.fromarray(numpy.stack(table, 1).round().astype(numpy.uint8)[numpy.asarray(grey)])
 
 
-def small(image: Image.Image) -> Image.Image:
-    """A picture no larger than the viewer shows."""
-    image = image.convert("RGB")
-    image.thumbnail((SIDE, SIDE))
-    return image
+def small(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture as large as the viewer shows it; what a latent model sees is smaller than its pictures."""
+    scale = min(1.0, SIDE / max(size))
+    return image.convert("RGB").resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BOX)
 
 
 @dataclass
@@ -38,6 +37,8 @@ class Film:
     """What a run's steps looked like."""
 
     recipe: Recipe
+    steps: int = 0  # of the run, of which some may be missing here
+    numbers: list[int] = field(default_factory=list)  # of the steps that are here
     shots: list[list[list[Image.Image]]] = field(default_factory=list)  # for each step, row and picture
     weights: list[float] = field(default_factory=list)
     losses: list[dict[str, float]] = field(default_factory=list)  # for each step, the mean over pictures
@@ -45,7 +46,9 @@ class Film:
     def add(self, frame: object) -> None:
         """Keep a step."""
         rows = (frame.noisy(), frame.images(), [heat(pull) for pull in frame.pulls()])
-        self.shots.append([[small(image) for image in row[:PICTURES]] for row in rows])
+        size, self.steps = rows[1][0].size, frame.steps
+        self.numbers.append(frame.step)
+        self.shots.append([[small(image, size) for image in row[:PICTURES]] for row in rows])
         self.weights.append(frame.weight)
         self.losses.append({name: value.mean().item() for name, value in frame.losses.items()})
 
@@ -69,7 +72,7 @@ class Film:
 
     def html(self, say: Say) -> str:
         """The viewer: a slider over the steps, what each picture was then, the losses and w(t)."""
-        kept, steps = self.kept(), len(self.shots)
+        kept = self.kept()
         pictures = len(self.shots[0][0])
         crisp = " g-crisp" if self.shots[0][0][0].width <= CRISP else ""
         rows = ""
@@ -88,7 +91,7 @@ class Film:
         plots = "".join(plot(say("loss: {}").format(say(name)), values) for name, values in series.items())
         plots += plot("w(t)", self.weights)
         says = [
-            say(f"Step {i + 1} of {steps}")
+            say(f"Step {self.numbers[i]} of {self.steps}")
             + f", w = {self.weights[i]:.2f}"
             + "".join(f", {say(name)} {value:.3g}" for name, value in self.losses[i].items())
             for i in kept

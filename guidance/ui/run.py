@@ -117,7 +117,8 @@ class Painting:
                     if frame.step == frame.steps:
                         del going[other]
                     if other == recipe:
-                        self.film.add(frame)
+                        if not frame.latent:
+                            self.film.add(frame)
                         for name, value in mean(frame.losses).items():
                             self.losses.setdefault(name, []).append(value)
                     yield {}
@@ -127,6 +128,8 @@ class Painting:
                 if not going or now - shown >= PREVIEW:
                     shown = now
                     self.images |= {other: frame.images() for other, frame in latest.items()}
+                    if latest[recipe].latent:  # decoded for the preview just now
+                        self.film.add(latest[recipe])
                 if going and shown == now:
                     yield {"view": self.view(False), "status": self.running(now - first)}
         for other in runs.keys() - {recipe}:
