@@ -141,15 +141,28 @@ def sampler(name: str, defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Com
 
 
 def model(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
-    """Which model paints."""
+    """Which model paints, and what a model that takes a text is told."""
     info = "The network that paints; all but the built-in one are downloaded on first use."
-    own = "" if settings.PUBLIC else " Or type the name of any unconditional diffusers model on the Hub."
-    return {
+    own = "" if settings.PUBLIC else " Or type the name of any unconditional or Stable-Diffusion-like model on the Hub."
+    fields = {
         "model": gr.Dropdown(
             [(t(label), name) for name, label in MODELS.items()], value=defaults.model, label=t("Model"),
             info=t(info + own), allow_custom_value=not settings.PUBLIC,
         )
     }  # fmt: skip
+    with gr.Accordion(t("A model that takes a text"), open=False):
+        fields["text"] = gr.Textbox(
+            defaults.text, label=t("Text for the model"), max_lines=3,
+            info=t("What a Stable-Diffusion-like model is told; the others are told nothing."),
+        )  # fmt: skip
+        fields["negative"] = gr.Textbox(
+            defaults.negative, label=t("Not in the text"), max_lines=3, info=t("What it is led away from.")
+        )
+        fields["text_scale"] = gr.Slider(
+            0, 20, defaults.text_scale, step=0.1, label=t("Strength of the text"), buttons=[],
+            info=t("Classifier-free guidance: 1 is the model alone."),
+        )  # fmt: skip
+    return fields
 
 
 def offered(model: object) -> None:
