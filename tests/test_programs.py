@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from gradio_client import Client
+from gradio_client.utils import Status
 
 from guidance import metadata
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
@@ -22,14 +24,14 @@ ADDRESS = "http://127.0.0.1:7860/"
 
 
 class Endless(Fake):
-    """A fake whose runs of 200 steps go on until they are closed."""
+    """A fake whose runs of 300 steps go on until they are closed."""
 
     def __call__(self, recipe):
         runs = super().__call__(recipe)
         with closing(runs):
             for frame in runs:
                 yield frame
-                while recipe.steps == 200:
+                while recipe.steps == 300:
                     yield frame
 
 
@@ -64,9 +66,18 @@ def test_the_python_snippets_do_what_they_say(served, tmp_path, monkeypatch, cap
     paths = [file["path"] if isinstance(file, dict) else file for file in values["files"]]
     assert [metadata.read_png(path) for path in paths] == [compute.asked[2].picture(k) for k in range(4)]
     exec(second.replace(ADDRESS.rstrip("/"), url), values)
-    wait_until(lambda: all(recipe in compute.over for recipe in compute.asked))  # the run that was given up as well
     told = re.search(r"# (Colour must be .*)", second)[1]
     assert told in capsys.readouterr().out
+
+
+def test_a_run_that_is_given_up_ends(served):
+    url, compute = served
+    client = Client(url, verbose=False, download_files=False, analytics_enabled=False)
+    job = client.submit(color="gold", steps=300, api_name="/color")
+    wait_until(lambda: job.outputs() or job.status().code is Status.ITERATING)
+    assert compute.asked[-1] not in compute.over
+    job.cancel()
+    wait_until(lambda: compute.asked[-1] in compute.over)
 
 
 def test_the_shell_snippet_gives_the_files(served):
