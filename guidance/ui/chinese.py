@@ -215,6 +215,8 @@ CHINESE: dict[str, str] = {
     "Done: {} pictures in {} steps, {} s.": "完成：{} 张，{} 步，{} 秒。",
     "Done: {} pictures, {} s.": "完成：{} 张，{} 秒。",
     # What cannot be done
+    "Pictures times steps may be at most {} here, and this comes to {} or more: ask for fewer.": "这里张数乘以步数最多 {}，而这次达到 {} 或更多：请减少。",
+    "That was more than {} runs in a minute; please go on in {} s.": "一分钟内超过了 {} 次，请 {} 秒后继续。",
     "Something went wrong on our side; the run was stopped.": "我们这边出了问题，已停止。",
     "Too many people are painting right now: try again in a minute.": "现在作画的人太多，请一分钟后再试。",
     "{} must be a whole number from {} to {}.": "{}必须是 {} 到 {} 的整数。",
