@@ -31,7 +31,7 @@ GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
 # What a kind of guidance brings unless a recipe says otherwise. Classifier-free, the late steps need none, and so they
 # are one pass instead of two.
 DIGIT_DEFAULTS = {
-    "classifier-free": {"scale": 1.8, "stop": 0.6}, "classifier": {"scale": 30.0, "stop": 1.0},
+    "classifier-free": {"scale": 1.4, "stop": 0.6}, "classifier": {"scale": 30.0, "stop": 1.0},
     "blind-classifier": {"scale": 30.0, "stop": 1.0}, "none": {"scale": 1.0, "stop": 1.0},
 }  # fmt: skip
 MAX_DIGITS, MAX_DIGIT_SCALE, MAX_TEXT_SCALE = 100, 50.0, 50.0

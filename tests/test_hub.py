@@ -11,7 +11,7 @@ from diffusers import DDPMPipeline, DDPMScheduler
 from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, IncompleteSnapshotError, RepositoryNotFoundError
 
-from guidance import ColorRecipe, generate
+from guidance import ColorRecipe, generate, progress
 from guidance.models import hub
 from guidance.models.errors import ModelError
 from guidance.models.loading import open_model
@@ -159,3 +159,16 @@ def test_without_the_hub_half_a_download_is_not_taken_for_a_model(served, monkey
     with pytest.raises(ModelError, match="tests/model is not on this machine, and the Hub cannot be reached") as error:
         open_model("tests/model")
     assert isinstance(error.value.__cause__, IncompleteSnapshotError)
+
+
+def test_a_download_tells_how_far_it_is(served, monkeypatch):
+    told, note = [], progress.downloaded
+    monkeypatch.setattr(progress, "downloaded", lambda *args: (note(*args), told.append(progress.doing())))
+    assert progress.doing() == ""
+    with progress.loading("tests/model"):
+        assert progress.doing() == "Loading tests/model"
+        open_model("tests/model")
+    size = (served / "unet" / "diffusion_pytorch_model.safetensors").stat().st_size
+    assert any(text.startswith("Downloading tests/model: ") for text in told)
+    assert told[-1].split()[-2] == f"{size / 1e6:.0f}"
+    assert progress.doing() == ""

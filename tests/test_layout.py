@@ -9,14 +9,15 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
-    "sampling": set(), "losses": set(), "settings": set(), "checks": set(), "sheets": set(), "deploy": set(),
+    "sampling": set(), "losses": set(), "settings": set(), "checks": set(), "sheets": set(),
+    "progress": set(), "deploy": set(),
     "recipes": {"checks"}, "metadata": {"checks", "recipes"},
-    "models": {"settings"},
+    "models": {"settings", "progress"},
     "generation": {"settings", "checks", "recipes", "losses", "models", "sampling"},
     "training": {"settings", "sheets", "models", "sampling"},
     "evaluation": {"settings", "sheets", "recipes", "losses", "models", "sampling", "generation", "training"},
     "bench": {"settings", "recipes", "losses", "models", "sampling", "generation"},
-    "ui": {"settings", "sheets", "metadata", "checks", "recipes", "generation"},
+    "ui": {"settings", "progress", "sheets", "metadata", "checks", "recipes", "generation"},
     "__init__": {"metadata", "checks", "recipes", "generation"},
     "__main__": {
         "settings", "metadata", "checks", "recipes", "generation", "training", "evaluation", "bench", "deploy",

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from guidance import settings
+from guidance import progress, settings
 from guidance.models.errors import ModelError
 from guidance.models.memory import free
 
@@ -34,7 +34,8 @@ class Cache:
                 if name in self.things:
                     self.things.move_to_end(name)
                     return self.things[name][0]
-            thing = load()
+            with progress.loading(name):
+                thing = load()
             size, most = self.size(thing), self.budget()
             if size > most:
                 need = f"{size / 2**30:.1f} GiB, more than the {most / 2**30:.1f} GiB that models may take"

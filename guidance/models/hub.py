@@ -14,7 +14,9 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from tqdm import tqdm
 
+from guidance import progress
 from guidance.models.errors import ModelError
 
 
@@ -32,6 +34,19 @@ def online(timeout: float = 3.0) -> bool:
     return True
 
 
+def bar(name: str) -> type[tqdm]:
+    """A bar for huggingface_hub that tells how far the download of something is."""
+
+    class Bar(tqdm):
+        def update(self, n: float | None = 1) -> bool | None:
+            shown = super().update(n)
+            if self.unit == "B":
+                progress.downloaded(name, int(self.n), int(self.total or 0))
+            return shown
+
+    return Bar
+
+
 def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] = ()) -> Path:
     """The folder of a repository of the Hub, "owner/name" or "owner/name@revision", from its cache or downloaded.
 
@@ -39,7 +54,7 @@ def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] 
     that can go wrong, when they cannot be had.
     """
     name, _, revision = source.partition("@")
-    wanted = {"repo_id": name, "revision": revision or None}
+    wanted = {"repo_id": name, "revision": revision or None, "tqdm_class": bar(source)}
     try:
         if not online():
             return Path(snapshot_download(**wanted, local_files_only=True, allow_patterns=list(patterns)))

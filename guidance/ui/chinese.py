@@ -204,6 +204,8 @@ CHINESE: dict[str, str] = {
     "Seed {}": "种子 {}",
     # How a run goes
     "Getting the model ready": "正在准备模型",
+    "Loading {}": "正在载入 {}",
+    "Downloading {}: {} of {} MB": "正在下载 {}：{}/{} MB",
     "Waiting for a turn": "正在排队",
     "Waiting for a turn: {} ahead of you": "正在排队：前面还有 {} 个",
     "Step {} of {}": "第 {} 步，共 {} 步",

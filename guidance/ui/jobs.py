@@ -24,8 +24,9 @@ Shown = dict[str, str]  # what a run shows, by place; the places are the caller'
 class Job:
     """One run: what it shows by now, and a way to stop it. Its key is known to whoever asked for it alone."""
 
-    def __init__(self):
+    def __init__(self, pulse: Callable[[], Shown]):
         self.key = secrets.token_urlsafe(16)
+        self.pulse = pulse
         self.state = "waiting"  # then "running", and "over"
         self.shown: dict[str, tuple[int, str]] = {}  # by place: when, and what
         self.version = 0
@@ -53,14 +54,19 @@ class Jobs:
         self.moved = threading.Condition()
 
     def start(
-        self, work: Callable[[], Iterator[Shown]], waiting: Callable[[int], Shown], end: Callable[[bool], Shown]
+        self,
+        work: Callable[[], Iterator[Shown]],
+        waiting: Callable[[int], Shown],
+        end: Callable[[bool], Shown],
+        pulse: Callable[[], Shown] = dict,
     ) -> Job:
         """Begin a run in a thread of its own.
 
         `work` yields at every step and is closed when the run is stopped; `waiting` says how many are ahead; `end` says
-        what stays after a stop, given whether the run had begun. RecipeError when too many wait.
+        what stays after a stop, given whether the run had begun; `pulse` what has changed between two steps.
+        RecipeError when too many wait.
         """
-        job = Job()
+        job = Job(pulse)
         with self.moved:
             if len(self.line) >= RUNS + LINE:
                 raise RecipeError(FULL)
@@ -117,6 +123,8 @@ class Jobs:
         job, seen = self.jobs.get(key), -1
         while job:
             job.seen = time.monotonic()
+            if job.state == "running":
+                job.show(job.pulse())
             over, now = job.state == "over", job.version
             if over or now != seen:
                 yield {place: text for place, (version, text) in list(job.shown.items()) if version > seen}, over

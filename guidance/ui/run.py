@@ -11,7 +11,7 @@ from typing import NamedTuple
 import gradio as gr
 from PIL import Image
 
-from guidance import metadata
+from guidance import metadata, progress
 from guidance.checks import RecipeError
 from guidance.recipes import Recipe
 from guidance.ui import pictures, words
@@ -93,6 +93,7 @@ class Painting:
         self.images: dict[Recipe, list[Image.Image]] = {}
         self.losses: dict[str, list[float]] = {}
         self.film = Film(ask.recipe)
+        self.doing = ""
 
     def __iter__(self) -> Iterator[Shown]:
         """What changes at each step."""
@@ -164,6 +165,13 @@ class Painting:
         """How many are ahead in the queue."""
         return {"status": pictures.status("waiting", self.say(f"Waiting for a turn: {ahead} ahead of you"))}
 
+    def pulse(self) -> Shown:
+        """What is being loaded, while the first step waits for it."""
+        before, self.doing = self.doing, "" if self.steps else progress.doing()
+        if self.doing in ("", before):
+            return {}
+        return {"status": pictures.status("running", self.say(self.doing))}
+
     def end(self, begun: bool) -> Shown:
         """What stays after a stop; the last preview does."""
         text = f"Stopped at step {self.step} of {self.steps}." if self.step else "Stopped."
@@ -181,7 +189,7 @@ class Runner:
         say = words.speaker(request)
         try:
             painting = Painting(self.compute, self.tab, self.tab.parse(*values), self.cache, say, keep is True)
-            job = self.jobs.start(painting.__iter__, painting.waiting, painting.end)
+            job = self.jobs.start(painting.__iter__, painting.waiting, painting.end, painting.pulse)
         except Exception as error:
             return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
         status = pictures.status("waiting", say("Waiting for a turn"))

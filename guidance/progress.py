@@ -1,0 +1,36 @@
+"""What is being loaded right now, and how far it is, for whoever waits for it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_lock = threading.Lock()
+_loading: dict[str, tuple[int, int]] = {}  # by name: bytes downloaded, and of how many
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """A context in which something of this name is being loaded."""
+    with _lock:
+        _loading[name] = (0, 0)
+    try:
+        yield
+    finally:
+        with _lock:
+            _loading.pop(name, None)
+
+
+def downloaded(name: str, done: int, total: int) -> None:
+    """Note how many bytes of something that is being loaded are here."""
+    with _lock:
+        if name in _loading:
+            _loading[name] = max(_loading[name], (done, total))
+
+
+def doing() -> str:
+    """What began to be loaded last, in words; nothing when all is there."""
+    with _lock:
+        if not _loading:
+            return ""
+        name, (done, total) = list(_loading.items())[-1]
+    return f"Downloading {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"Loading {name}"
