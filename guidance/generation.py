@@ -19,6 +19,7 @@ from guidance.losses.classifier import CLASSIFIERS
 from guidance.losses.clip import prompt_loss
 from guidance.losses.color import COLOR_LOSSES, Loss, target
 from guidance.models import catalogue, clips
+from guidance.models.cache import cache
 from guidance.models.digits import NULL
 from guidance.models.errors import ModelError
 from guidance.models.model import Model, in_batches
@@ -208,6 +209,11 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
         )  # fmt: skip
         if not last and time.monotonic() - started > deadline:
             raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
+
+
+def held() -> tuple[list[tuple[str, int]], int]:
+    """The networks in memory, each with its bytes, the most recently used first; and the bytes that they may take."""
+    return cache.held(), cache.budget()
 
 
 def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:

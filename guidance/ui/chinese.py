@@ -204,6 +204,8 @@ CHINESE: dict[str, str] = {
     "Seed {}": "种子 {}",
     # How a run goes
     "Getting the model ready": "正在准备模型",
+    "Networks in memory": "内存中的网络",
+    "{} of {} GB that networks may take": "网络已占 {} GB，最多可占 {} GB",
     "Loading {}": "正在载入 {}",
     "Downloading {}: {} of {} MB": "正在下载 {}：{}/{} MB",
     "Waiting for a turn": "正在排队",

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -53,6 +54,16 @@ def history(say: Say) -> str:
     return f'<div id="g-history"><p class="g-empty">{empty}</p>{bar}<div class="g-pasts"></div></div>'
 
 
+def in_memory(request: gr.Request) -> str:
+    """The networks in memory and what they take (HTML)."""
+    from guidance.generation import held  # imports torch
+
+    say, (networks, budget) = words.speaker(request), held()
+    rows = "".join(f"<li>{escape(name)}: {size / 1e6:.1f} MB</li>" for name, size in networks)
+    taken, most = sum(size for _, size in networks) / 1e9, budget / 1e9
+    return f"<p>{say(f'{taken:.2f} of {most:.1f} GB that networks may take')}</p><ul>{rows}</ul>"
+
+
 def compute(recipe: Recipe) -> Iterator:
     """The real thing: a recipe's frames. torch is imported on the first call."""
     yield from guidance.generate(recipe, deadline=settings.DEADLINE)
@@ -98,6 +109,10 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
                 panels.append(digits.tab(compute, jobs, read))
             with gr.Tab(t("History"), id="history"):
                 gr.HTML(words.html(history), js_on_load="guidance.history()")
+        if not settings.PUBLIC:
+            with gr.Accordion(t("Networks in memory"), open=False, elem_id="memory") as memory:
+                networks = gr.HTML("", js_on_load=None)
+            memory.expand(in_memory, None, networks, **stage.QUICK)
         begin_with(panels, "model", settings.MODEL)
         begin_with(panels, "clip", settings.CLIP)
         remember(notice, tabs, panels)

@@ -99,3 +99,14 @@ def test_an_empty_prompt_is_answered_by_a_sentence(page):
     page.fill("#clip-prompt textarea", "   ")
     page.click("#clip-paint")
     assert status(page, "clip", "error").startswith("Prompt must say something")
+
+
+def test_what_is_in_memory_can_be_seen(page):
+    open_tab(page, "Digits", "digits")
+    small(page, "digits", 1, 2)
+    page.click("#digits-paint")
+    status(page, "digits", "done")
+    page.click("#memory > button")
+    shown = page.wait_for_selector("#memory li").text_content() and page.inner_text("#memory")
+    assert "digits/embedding" in shown
+    assert "GB that networks may take" in shown
