@@ -7,8 +7,8 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 
 from guidance import settings
-from guidance.models import catalogue, loading
-from guidance.models.cache import Cache, weight
+from guidance.models import catalogue, clips, loading
+from guidance.models.cache import Cache, cache, weight
 from guidance.models.memory import activations
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
@@ -116,3 +116,24 @@ def test_the_judge_reads_pictures_it_never_saw():
         right = (catalogue.judge()(paint(seeds)) > 0) == attributes(seeds)
     assert right.float().mean() > 0.99
     assert right.shape[1] == len(ATTRIBUTES)
+
+
+def test_networks_built_at_once_do_not_change_one_another():
+    dtypes = {}
+    kinds = {
+        "landscapes": lambda: catalogue.get("landscapes").unet, "digits": lambda: catalogue.digits("embedding").unet,
+        "judge": catalogue.digit_judge, "clip": lambda: clips.get("landscapes").network,
+    }  # fmt: skip
+    for _ in range(3):
+        cache.things.clear()
+        threads = [
+            threading.Thread(target=lambda name, load: dtypes.update({name: next(load().parameters())}), args=pair)
+            for pair in kinds.items()
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(dtypes) == len(kinds)
+        assert not any(weight.is_meta for weight in dtypes.values())
+        assert {dtypes[name].dtype for name in ("digits", "judge", "clip")} == {torch.float32}

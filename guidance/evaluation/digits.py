@@ -51,7 +51,7 @@ def drawn(recipe: DigitRecipe, labels: list[int]) -> Tensor:
 
 def notebook_drawn(weights: Path, labels: list[int]) -> Tensor:
     """The same by the course's network, trained by the course's recipe, in its 1,000 steps without guidance."""
-    model = Model(catalogue.read(DENOISERS["channels"](), weights), SCHEDULER | {"prediction_type": "epsilon"})
+    model = Model(catalogue.read(DENOISERS["channels"], weights), SCHEDULER | {"prediction_type": "epsilon"})
     generators = [torch.Generator().manual_seed(seed) for seed in range(len(labels))]
     schedule, told = Schedule(model.config, "ddpm", 1000, generators), torch.tensor(labels)
     predict = classifier_free(model.eps, told, told, schedule, scale=1, weights=[1.0] * 1000)

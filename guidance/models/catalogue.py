@@ -1,5 +1,7 @@
 """The models there are, and the cache that holds the loaded ones."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,7 +11,7 @@ from torch import nn
 
 from guidance import settings
 from guidance.models.cache import cache
-from guidance.models.device import device
+from guidance.models.device import building, device
 from guidance.models.digits import DENOISERS, SCHEDULER, DigitClassifier, DigitJudge
 from guidance.models.loading import open_model
 from guidance.models.model import Model
@@ -25,8 +27,10 @@ def get(name: str) -> Model:
     return cache.get(name, lambda: open_model(str(BUILT_IN.get(name, name))))
 
 
-def read(network: Network, path: Path, where: torch.device | str = "cpu") -> Network:
+def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "cpu") -> Network:
     """A network of ours with its weights, frozen, in float32."""
+    with building:
+        network = kind()
     network.load_state_dict(load_file(path))
     return network.float().eval().requires_grad_(False).to(where)
 
@@ -35,20 +39,20 @@ def digits(conditioning: str) -> Model:
     """The digit model that is told the class in this way; eps(x_t, t, labels)."""
     # So narrow a network gains nothing from bf16.
     return cache.get(f"digits/{conditioning}", lambda: Model(
-        read(DENOISERS[conditioning](), DIGITS / f"{conditioning}.safetensors", device()), SCHEDULER))  # fmt: skip
+        read(DENOISERS[conditioning], DIGITS / f"{conditioning}.safetensors", device()), SCHEDULER))  # fmt: skip
 
 
 def digit_classifier(name: str) -> DigitClassifier:
     """The classifier that guides: "classifier" knows noise, "blind-classifier" never saw any."""
-    return cache.get(f"digits/{name}", lambda: read(DigitClassifier(), DIGITS / f"{name}.safetensors", device()))
+    return cache.get(f"digits/{name}", lambda: read(DigitClassifier, DIGITS / f"{name}.safetensors", device()))
 
 
 def digit_judge() -> DigitJudge:
     """The network that reads digits and never guides."""
-    return cache.get("digits/judge", lambda: read(DigitJudge(), DIGITS / "judge.safetensors", device()))
+    return cache.get("digits/judge", lambda: read(DigitJudge, DIGITS / "judge.safetensors", device()))
 
 
 def judge() -> AttributeNetwork:
     """The network that tells what a landscape shows, on the CPU in float32."""
     path = settings.ASSETS / "attributes" / "model.safetensors"
-    return read(AttributeNetwork(outputs=len(load_file(path)["head.bias"])), path)
+    return read(partial(AttributeNetwork, outputs=len(load_file(path)["head.bias"])), path)

@@ -18,7 +18,7 @@ from torchvision.transforms.functional import to_tensor
 
 from guidance import settings
 from guidance.models.cache import cache
-from guidance.models.device import device, precision
+from guidance.models.device import building, device, precision
 from guidance.models.errors import ModelError
 from guidance.models.hub import bar, online
 from guidance.models.model import padded
@@ -89,7 +89,8 @@ def build(config: dict) -> CLIP:
 def built_in(folder: Path) -> Clip:
     """The CLIP in a folder of ours."""
     config = json.loads((folder / "open_clip_config.json").read_text())
-    network = build(config["model_cfg"])
+    with building:
+        network = build(config["model_cfg"])
     network.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
     preprocess = config["preprocess_cfg"]
     return Clip(network.float().to(device()), WordTokenizer.read(folder / "vocabulary.json"), preprocess["mean"],
@@ -125,10 +126,11 @@ def weights(name: str, described: dict) -> str:
 
 def loaded(architecture: str, path: str, described: dict, where: torch.device) -> Clip:
     """An open_clip architecture with the weights in a file; of a pickle only tensors are taken."""
-    network = open_clip.create_model(
-        architecture, pretrained=path, precision="fp32", force_quick_gelu=described.get("quick_gelu", False),
-        require_pretrained=True, weights_only=True,
-    )  # fmt: skip
+    with building:
+        network = open_clip.create_model(
+            architecture, pretrained=path, precision="fp32", force_quick_gelu=described.get("quick_gelu", False),
+            require_pretrained=True, weights_only=True,
+        )  # fmt: skip
     tokenizer = open_clip.get_tokenizer(architecture)
     return Clip(network.to(where, precision(where)), tokenizer, list(described["mean"]), list(described["std"]))
 

@@ -1,8 +1,14 @@
 """Which device, precision and memory layout a network runs in: what the device is good at."""
 
+import threading
+
 import torch
 
 from guidance import settings
+
+# While diffusers builds a network it changes torch's defaults, and through accelerate nn.Module itself, in the whole
+# process: a network that another thread builds at that moment would come out in bf16, or without weights.
+building = threading.RLock()
 
 
 def device() -> torch.device:

@@ -9,7 +9,7 @@ from diffusers import DDIMScheduler, UNet2DModel
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from guidance.models.device import device, precision
+from guidance.models.device import building, device, precision
 from guidance.models.errors import ModelError
 from guidance.models.hub import fetch
 from guidance.models.model import Model
@@ -115,10 +115,11 @@ def check(weights: Path, source: str) -> None:
 def part(kind: type[nn.Module], weights: Path, source: str, dtype: torch.dtype) -> nn.Module:
     """A network of a class of diffusers or transformers with the weights beside its configuration, on the device."""
     try:
-        network, info = kind.from_pretrained(
-            weights.parent, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype,
-            output_loading_info=True, local_files_only=True,
-        )  # fmt: skip
+        with building:
+            network, info = kind.from_pretrained(
+                weights.parent, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype,
+                output_loading_info=True, local_files_only=True,
+            )  # fmt: skip
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"The weights of {source} do not fit its configuration.") from error
     if info["missing_keys"] or info["mismatched_keys"]:
