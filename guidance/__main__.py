@@ -99,9 +99,10 @@ def parser() -> argparse.ArgumentParser:
     finetune.set_defaults(run=run_finetune)
 
     evaluate = commands.add_parser("evaluate", help="measure how good the pictures are")
-    evaluate.add_argument("what", choices=("samples", "color", "clip", "digits"))
+    evaluate.add_argument("what", choices=("samples", "color", "clip", "digits", "finetune"))
     evaluate.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
     evaluate.add_argument("--count", type=int, default=argparse.SUPPRESS, help="clip: prompts; digits: pictures")
+    evaluate.add_argument("--steps", type=int, default=argparse.SUPPRESS, help="finetune: how many")
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate"))
     evaluate.set_defaults(run=run_evaluate)
 
@@ -186,11 +187,12 @@ def run_finetune(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Print the tables and save the plots of one evaluation."""
-    from guidance.evaluation import clip, color, digits, samples
+    from guidance.evaluation import clip, color, digits, finetune, samples
 
-    takes = {"clip": ("count",), "digits": ("data", "count")}.get(options.what, ())
+    takes = {"clip": ("count",), "digits": ("data", "count"), "finetune": ("steps",)}.get(options.what, ())
     data = {name: value for name, value in vars(options).items() if name in takes}
-    what = {"samples": samples, "color": color, "clip": clip, "digits": digits}[options.what]
+    kinds = {"samples": samples, "color": color, "clip": clip, "digits": digits, "finetune": finetune}
+    what = kinds[options.what]
     what.evaluate(options.out, **data)
 
 

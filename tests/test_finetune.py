@@ -19,7 +19,8 @@ from PIL import Image
 from guidance import ColorRecipe, images
 from guidance.__main__ import main
 from guidance.models.errors import ModelError
-from guidance.training import finetune, trainer
+from guidance.training import engravings, finetune, trainer
+from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings
 from tests.exact import tiny_unet
 
@@ -121,6 +122,24 @@ def test_plain_diffusers_draws_with_the_result_and_its_card_says_what_it_is(star
     card = (start / "out" / "pipeline" / "README.md").read_text()
     assert "model, fine-tuned on 3 pictures" in card and "8 steps" in card and str(start) not in card
     assert Image.open(start / "out" / "pipeline" / "samples.png").size == (64, 64)
+
+
+def test_whoever_watches_is_shown_the_model_on_the_way(start):
+    seen = []
+    run(start, "out", watch=lambda model, step: seen.append((step, finetune.sampled(model, 2, steps=2).shape)))
+    assert seen == [(4, (2, 3, 16, 16)), (8, (2, 3, 16, 16))]
+
+
+def test_engravings_are_ink_on_paper_and_functions_of_their_seeds():
+    seeds = engravings.by_day(60_000_000, 6)
+    assert not attributes(seeds)[:, ATTRIBUTES.index("night")].any()
+    drawn = (engravings.engrave(seeds) + 1) / 2
+    assert torch.equal((engravings.engrave(seeds[2:3]) + 1) / 2, drawn[2:3])
+    paper, ink = (torch.tensor(rgb).view(3, 1, 1) for rgb in (engravings.PAPER, engravings.INK))
+    share = (paper - drawn) / (paper - ink)  # of ink, the same in every channel
+    assert (share - share.mean(1, keepdim=True)).abs().max() < 1e-5
+    assert share.min() > -1e-5 and (share.mean((1, 2, 3)) - 0.4).abs().max() < 0.25
+    assert share.std((1, 2, 3)).min() > 0.2
 
 
 def test_a_model_with_a_learned_variance_stays_one(start):

@@ -1,7 +1,7 @@
 """Fine-tune an unconditional diffusers model on pictures of your own, as unit 2 of the diffusion course does."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -69,12 +69,13 @@ def pictures(data: str | Path, size: tuple[int, int], channels: int, most: int =
 
 def run(
     settings: Settings, *, data: str | Path, model: str = "landscapes", batch: int = 16, most: int = 10_000,
-    push: str = "",
+    push: str = "", watch: Callable[[Model, int], None] = lambda model, step: None,
 ) -> None:  # fmt: skip
     """Train `model` on at most `most` pictures of `data`, and keep the averaged pipeline in `settings.out`/pipeline.
 
     `settings.accumulate` adds up the gradients of so many batches before each step. The model learns what it was
     trained to predict (epsilon, sample or v) on its own noise schedule. `push` is the repository the result goes to.
+    Every `settings.every` steps `watch` is shown the averaged model and the number of the step.
     """
     if push:
         publish.check(push)  # before the work rather than after it
@@ -102,19 +103,26 @@ def run(
         learned = {"variance_type": "learned_range"} if plain.config.out_channels > source.channels else {}
         folder = settings.out / "pipeline"
         DDPMPipeline(plain, DDPMScheduler.from_config(source.config, **learned)).save_pretrained(folder)
-        samples(Model(plain.to(source.device), source.config)).save(path)
+        made, step = Model(plain.to(source.device), source.config), int(path.stem.rpartition("-")[2])
+        samples(made).save(path)
         shutil.copy(path, folder / "samples.png")
         base = Path(model).name if Path(model).expanduser().is_dir() else model
-        (folder / "README.md").write_text(publish.card(push or settings.out.name, base, len(pool), path))
+        (folder / "README.md").write_text(publish.card(push or settings.out.name, base, len(pool), step))
+        watch(made, step)
 
     train(network, loss, settings, show=show)
     if push and PartialState().is_main_process:
         publish.push(settings.out / "pipeline", push)
 
 
-def samples(model: Model, count: int = 16, steps: int = 25) -> Image.Image:
-    """A sheet of a model's pictures, those of the seeds from 0 on."""
-    schedule = Schedule(model.config, "ddim", steps)
+def sampled(model: Model, count: int, solver: str = "ddim", steps: int = 25) -> Tensor:
+    """A model's pictures of the seeds from 0 on, (count, C, H, W) in [-1, 1]."""
+    schedule = Schedule(model.config, solver, steps)
     x_t = model.noise([torch.Generator().manual_seed(seed) for seed in range(count)])
     *_, last = sample(unguided(model.eps, schedule), x_t, schedule)
-    return sheet([to_pil_image(picture) for picture in (last.x_t.clamp(-1, 1).cpu() + 1) / 2], 4)
+    return last.x_t.clamp(-1, 1).cpu()
+
+
+def samples(model: Model) -> Image.Image:
+    """A sheet of a model's first 16 pictures."""
+    return sheet([to_pil_image((picture + 1) / 2) for picture in sampled(model, 16)], 4)

@@ -34,10 +34,10 @@ python -m guidance color teal --model {name} --out pictures
 """
 
 
-def card(name: str, base: str, count: int, samples: Path) -> str:
-    """The model card of `name`, made from `base` with `count` pictures; `samples` is called samples-STEPS.png."""
+def card(name: str, base: str, count: int, steps: int) -> str:
+    """The model card of `name`, made from `base` in so many steps with `count` pictures."""
     origin = f"base_model: {base}\n" if "/" in base else ""
-    return CARD.format(name=name, base=base, origin=origin, count=count, steps=int(samples.stem.rpartition("-")[2]))
+    return CARD.format(name=name, base=base, origin=origin, count=count, steps=steps)
 
 
 def check(repository: str) -> None:

@@ -114,7 +114,8 @@ def train(
             accelerator.log({"loss": mean, "learning rate": rate}, step=step)
         if step % settings.every == 0:
             save()
-    save()
+    if step % settings.every:
+        save()
     bar.close()
     accelerator.end_training()
     ema.copy_to(network.parameters())
