@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-ASSETS = Path(__file__).parent.parent / "assets"
+ROOT = Path(__file__).parent.parent
+ASSETS = ROOT / "assets"
 OFF = ("", "0", "false", "no", "off")
 
 
@@ -27,6 +28,7 @@ DEVICE = os.environ.get("GUIDANCE_DEVICE", "")  # "cuda", "mps" or "cpu"; empty:
 PRECISION = os.environ.get("GUIDANCE_PRECISION", "")  # "float32" or "bfloat16"; empty: what the device is good at
 CACHE_GIB = number("GUIDANCE_CACHE_GIB", 0)  # memory for networks; 0: half of what is free
 DEADLINE = number("GUIDANCE_DEADLINE", 600)  # seconds that one run may take
+TRAINED = Path(os.environ.get("GUIDANCE_TRAINED") or "runs/trained").absolute()  # where the page's fine-tuning goes
 
 SPACE = bool(os.environ.get("SPACE_ID"))  # the Hub sets it on Spaces
 ZERO = switch("SPACES_ZERO_GPU")  # and this on those with ZeroGPU

@@ -23,8 +23,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def get(name: str) -> Model:
-    """The unconditional model of this name: a built-in one, a folder, or a repository of the Hub."""
-    return cache.get(name, lambda: open_model(str(BUILT_IN.get(name, name))))
+    """The model of this name: a built-in one, "trained/NAME" made on the page, a folder, or a repository of the Hub."""
+    made = settings.TRAINED / name.removeprefix("trained/") / "pipeline"
+    there = made if name.startswith("trained/") and made.is_dir() else BUILT_IN.get(name, name)
+    return cache.get(name, lambda: open_model(str(there)))
 
 
 def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "cpu") -> Network:

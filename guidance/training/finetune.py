@@ -104,8 +104,9 @@ def run(
         folder = settings.out / "pipeline"
         DDPMPipeline(plain, DDPMScheduler.from_config(source.config, **learned)).save_pretrained(folder)
         made, step = Model(plain.to(source.device), source.config), int(path.stem.rpartition("-")[2])
-        samples(made).save(path)
-        shutil.copy(path, folder / "samples.png")
+        samples(made).save(folder / "samples.png")
+        shutil.copy(folder / "samples.png", settings.out / "part.png")
+        (settings.out / "part.png").replace(path)  # whoever watches the folder sees whole pictures alone
         base = Path(model).name if Path(model).expanduser().is_dir() else model
         (folder / "README.md").write_text(publish.card(push or settings.out.name, base, len(pool), step))
         watch(made, step)

@@ -140,13 +140,21 @@ def sampler(name: str, defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Com
     return {"steps": steps, "solver": solver}
 
 
+def models() -> list[tuple]:
+    """The models to choose from: the listed ones, and those that were made here."""
+    made = [] if settings.PUBLIC else sorted(settings.TRAINED.glob("*/pipeline"))
+    return [(t(label), name) for name, label in MODELS.items()] + [
+        (folder.parent.name, f"trained/{folder.parent.name}") for folder in made
+    ]
+
+
 def model(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
     """Which model paints, and what a model that takes a text is told."""
     info = "The network that paints; all but the built-in one are downloaded on first use."
     own = "" if settings.PUBLIC else " Or type the name of any unconditional or Stable-Diffusion-like model on the Hub."
     fields = {
         "model": gr.Dropdown(
-            [(t(label), name) for name, label in MODELS.items()], value=defaults.model, label=t("Model"),
+            models(), value=defaults.model, label=t("Model"),
             info=t(info + own), allow_custom_value=not settings.PUBLIC,
         )
     }  # fmt: skip

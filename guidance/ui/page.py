@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 import guidance
 from guidance import metadata, settings
 from guidance.recipes import ColorRecipe, Recipe, RecipeError
-from guidance.ui import agents, api, clip, color, controls, digits, pictures, run, stage, theme, words, zero
+from guidance.ui import agents, api, clip, color, controls, digits, finetune, pictures, run, stage, theme, words, zero
 from guidance.ui.gate import MAX_FILE, Gate
 from guidance.ui.jobs import Jobs
 from guidance.ui.limits import limited
@@ -107,6 +107,9 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
                 panels.append(clip.tab(compute, jobs))
             with gr.Tab(t("Digits"), id="digits"):
                 panels.append(digits.tab(compute, jobs, read))
+            if not settings.PUBLIC:
+                with gr.Tab(t("Fine-tune"), id="finetune"):
+                    finetune.tab(jobs, [panel.fields["model"] for panel in panels if "model" in panel.fields])
             with gr.Tab(t("History"), id="history"):
                 gr.HTML(words.html(history), js_on_load="guidance.history()")
         if not settings.PUBLIC:

@@ -55,10 +55,10 @@ class Panel:
     show: Callable[[Recipe], list]  # the updates of those controls, in order
 
 
-def buttons(name: str) -> tuple[gr.Button, gr.Button]:
-    """Paint and Stop, under the controls."""
+def buttons(name: str, begin: str = "Paint") -> tuple[gr.Button, gr.Button]:
+    """Paint, or whatever begins here, and Stop, under the controls."""
     with gr.Row(elem_classes="g-buttons"):
-        paint = gr.Button(t("Paint"), variant="primary", elem_id=f"{name}-paint", scale=2, min_width=120)
+        paint = gr.Button(t(begin), variant="primary", elem_id=f"{name}-paint", scale=2, min_width=120)
         stop = gr.Button(t("Stop"), interactive=False, elem_id=f"{name}-stop", scale=1, min_width=80)
     return paint, stop
 

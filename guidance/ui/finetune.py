@@ -1,0 +1,213 @@
+"""The Fine-tune tab: a model goes on learning from a visitor's pictures, in a process of its own."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import copy
+
+import gradio as gr
+from PIL import Image
+
+from guidance import settings
+from guidance.checks import RecipeError, real
+from guidance.ui import controls, pictures, run, stage, words
+from guidance.ui.jobs import Jobs, Shown
+from guidance.ui.words import Say, html, t
+
+NAME = "finetune"  # the prefix of this tab's element ids
+FEWEST, MOST = 10, 500  # pictures
+EVERY = 50  # steps between samples
+LOOK = 0.5  # seconds between two looks at the process
+KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+FAILED = "The training failed: the last lines of its log are on the console."
+NEEDS = "Fine-tuning here needs another package: pip install -e '.[train]'"
+
+
+class Tuning:
+    """One fine-tuning: what it shows by now, read from what the process writes."""
+
+    def __init__(self, paths: list[str], model: str, name: str, minutes: float, rate: float, say: Say):
+        self.say, self.out = say, settings.TRAINED / name
+        (self.out / "pictures").mkdir(parents=True)
+        for k, path in enumerate(paths):
+            copy(path, self.out / "pictures" / f"{k:03d}{Path(path).suffix}")
+        made = settings.TRAINED / model.removeprefix("trained/") / "pipeline"
+        source = made if model.startswith("trained/") and made.is_dir() else model
+        self.command = [
+            sys.executable, "-m", "guidance", "finetune", "--model", str(source), "--data", str(self.out / "pictures"),
+            "--out", str(self.out), "--minutes", f"{minutes:g}", "--learning-rate", f"{rate:g}", "--every", f"{EVERY}",
+        ]  # fmt: skip
+
+    def __iter__(self) -> Iterator[Shown]:
+        """What changes, twice a second; closing this ends the process."""
+        try:
+            yield from self.learn()
+        except Exception as error:
+            yield {"status": pictures.status("error", self.say(run.sentence(error)))}
+
+    def learn(self) -> Iterator[Shown]:
+        """The process, watched until it is through."""
+        log = self.out / "log.txt"
+        with log.open("w") as file:
+            process = subprocess.Popen(self.command, stdout=file, stderr=subprocess.STDOUT, cwd=settings.ROOT)
+        try:
+            seen = None
+            while True:
+                over = process.poll() is not None
+                yield {"status": pictures.status("running", self.going(log))}
+                if (newest := self.newest()) != seen:
+                    seen = newest
+                    yield {"view": self.view()}
+                if over:
+                    break
+                with_patience(process)
+        finally:
+            process.terminate()
+            process.wait()
+        if process.returncode:
+            print(log.read_text()[-2000:], file=sys.stderr)
+            yield {"status": pictures.status("error", self.say(told(log.read_text())))}
+            return
+        done = self.say(f"Done: choose trained/{self.out.name} as the model in the other tabs.")
+        yield {"view": self.view(), "status": pictures.status("done", done)}
+
+    def newest(self) -> Path | None:
+        """The last sheet of samples."""
+        return max(self.out.glob("samples-*.png"), default=None)
+
+    def going(self, log: Path) -> str:
+        """How far the process is, from its progress bar."""
+        bars = re.findall(r"(\d+)/\d+ \[", log.read_text()[-400:])
+        return self.say(f"Step {bars[-1]}" if bars else "Getting the model ready")
+
+    def view(self) -> str:
+        """The first and the last samples, and the loss."""
+        sheets = sorted(self.out.glob("samples-*.png"))
+        if not sheets:
+            return ""
+        history = json.loads((self.out / "history.json").read_text())
+        plot = pictures.curve([loss for _, loss in history], len(history), self.say("loss"))
+        shots = ""
+        for path in dict.fromkeys((sheets[0], sheets[-1])):
+            label = escape(self.say(f"Samples after {int(path.stem.rpartition('-')[2])} steps"))
+            with Image.open(path) as image:
+                url = pictures.png_url(image)
+            shots += (
+                f'<div class="g-shot"><div class="g-label">{label}</div><img class="g-picture g-crisp" src="{url}" '
+                f'alt="{label}"></div>'
+            )
+        return f'<div class="g-legend">{plot}</div><figure class="g-pair" data-state="preview">{shots}</figure>'
+
+    def waiting(self, ahead: int) -> Shown:
+        """How many are ahead in the queue."""
+        return {"status": pictures.status("waiting", self.say(f"Waiting for a turn: {ahead} ahead of you"))}
+
+    def end(self, begun: bool) -> Shown:
+        """What stays after a stop: the model as of its last samples."""
+        kept = f"Stopped. The model is kept as of its last samples: trained/{self.out.name}."
+        text = kept if begun and self.newest() else "Stopped."
+        return {"status": pictures.status("stopped", self.say(text))}
+
+
+def with_patience(process: subprocess.Popen) -> None:
+    """Wait a little for a process."""
+    try:
+        process.wait(LOOK)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def told(log: str) -> str:
+    """What the process said to its user, or that it failed."""
+    said = re.findall(r"^guidance: (.+)$", log, re.MULTILINE)
+    return said[-1] if said else FAILED
+
+
+def asked(files: object, model: object, name: object, minutes: object, rate: object, say: Say) -> Tuning:
+    """A fine-tuning by control values; RecipeError when they are none."""
+    if find_spec("accelerate") is None:
+        raise RecipeError(NEEDS)
+    files = files if isinstance(files, list) else []
+    if not FEWEST <= len(files) <= MOST:
+        raise RecipeError(f"Fine-tuning takes {FEWEST} to {MOST} pictures.")
+    if not (isinstance(name, str) and KIND.fullmatch(name)):
+        raise RecipeError("The name must be small letters, digits and hyphens, such as my-pictures.")
+    if (settings.TRAINED / name).exists():
+        raise RecipeError("There is a model of that name already: choose another.")
+    controls.offered(model)
+    minutes, rate = real("Minutes", minutes, 0.05, 24 * 60), real("Learning rate", rate, 1e-7, 1e-2)
+    return Tuning([file["path"] for file in files], str(model), name, minutes, rate, say)
+
+
+def tab(jobs: Jobs, models: list[gr.Dropdown]) -> None:
+    """Lay out the tab; what it makes is offered by the dropdowns `models`."""
+    with gr.Row(elem_classes="g-layout"):
+        with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
+            files = gr.File(
+                label=t("Pictures"), file_count="multiple", file_types=["image"], elem_id="finetune-files", height=180
+            )
+            name = gr.Textbox(
+                "my-pictures", label=t("Name"), max_lines=1, elem_id="finetune-name",
+                info=t("What the new model will be called here."),
+            )  # fmt: skip
+            minutes = gr.Slider(
+                0.1, 120, 10, step=0.1, label=t("Minutes"), buttons=[], elem_id="finetune-minutes",
+                info=t("Ten are enough to see the look change on a laptop."),
+            )  # fmt: skip
+            begin, stop = stage.buttons(NAME, "Fine-tune")
+            with gr.Accordion(t("Advanced"), open=False):
+                model = gr.Dropdown(
+                    controls.models(), value="landscapes", label=t("Model"), allow_custom_value=True,
+                    info=t("The model that goes on learning."),
+                )  # fmt: skip
+                rate = gr.Number(
+                    1e-4, label=t("Learning rate"), info=t("How fast it learns; too much and it forgets.")
+                )
+        with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
+            line = html(lambda say: pictures.status("idle", say("Give 10 to 500 pictures, press Fine-tune.")))
+            status = gr.HTML(line, elem_id="finetune-status", js_on_load=None)
+            view = gr.HTML(html(welcome), elem_id="finetune-view", js_on_load=None)
+    key = gr.Textbox(visible=False)
+    ends = [begin, stop]
+
+    def start(request: gr.Request, *values: object) -> tuple:
+        say = words.speaker(request)
+        try:
+            tuning = asked(*values, say)
+            job = jobs.start(tuning.__iter__, tuning.waiting, tuning.end)
+        except Exception as error:
+            return "", pictures.status("error", say(run.sentence(error))), gr.skip(), gr.skip()
+        status = pictures.status("waiting", say("Waiting for a turn"))
+        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
+
+    async def follow(key: str) -> AsyncIterator[tuple]:
+        async for shown, over in jobs.follow(key):
+            yield (
+                shown.get("view", gr.skip()), shown.get("status", gr.skip()), gr.Button(interactive=over),
+                gr.Button(interactive=not over),
+            )  # fmt: skip
+        yield gr.skip(), gr.skip(), gr.Button(interactive=True), gr.Button(interactive=False)
+
+    def offer() -> list:
+        return [gr.Dropdown(choices=controls.models()) for _ in (model, *models)]
+
+    begun = begin.click(
+        start, [files, model, name, minutes, rate], [key, status, *ends], preprocess=False, **stage.QUICK
+    )
+    begun.then(follow, key, [view, status, *ends], **stage.WATCH).then(offer, None, [model, *models], **stage.QUICK)
+    stop.click(jobs.stop, key, None, **stage.QUICK)
+
+
+def welcome(say: Say) -> str:
+    """What happens here."""
+    text = say(
+        "The model goes on learning from your pictures, in a process of its own. Its samples from the same noise "
+        "appear here every 50 steps, with the loss; the result can be steered in the other tabs at once. Keep this "
+        "page open."
+    )
+    return f'<div class="g-welcome"><p style="margin:0 !important">{text}</p></div>'
