@@ -107,6 +107,9 @@ HEADERS = {
 }
 
 
+CLIENT = httpx.Client(timeout=60)  # one for all: a new one reads the machine's certificates
+
+
 @dataclass(frozen=True)
 class Hostile:
     """One request; `follow` also waits for what the queue answers."""
@@ -121,15 +124,14 @@ class Hostile:
     def send(self, url: str) -> tuple[int, str, str]:
         """The status, the answer and its type; of a stream, what comes until it ends."""
         head = {"content-type": "application/json"} | self.headers if self.method == "POST" else self.headers
-        with httpx.Client(timeout=60) as client:
-            request = client.build_request(self.method, url, content=self.body, headers=head)
-            request.url = request.url.copy_with(raw_path=f"/{self.path}".encode())
-            answer = client.send(request)
-            text = answer.text
-            if self.follow and answer.status_code == 200:
-                event = answer.json()["event_id"]
-                text += client.get(f"{url}gradio_api/{self.path.removeprefix('gradio_api/')}/{event}").text
-            return answer.status_code, text, answer.headers.get("content-type", "")
+        request = CLIENT.build_request(self.method, url, content=self.body, headers=head)
+        request.url = request.url.copy_with(raw_path=f"/{self.path}".encode())
+        answer = CLIENT.send(request)
+        text = answer.text
+        if self.follow and answer.status_code == 200:
+            event = answer.json()["event_id"]
+            text += CLIENT.get(f"{url}gradio_api/{self.path.removeprefix('gradio_api/')}/{event}").text
+        return answer.status_code, text, answer.headers.get("content-type", "")
 
 
 def values() -> list[Hostile]:

@@ -26,10 +26,10 @@ def color(compute: run.Compute) -> None:
     """Add the endpoint /color over a function that turns a recipe into frames."""
 
     def color(
-        color: str = D.color, model: str = D.model, loss: str | None = None, scale: float | None = None,
-        method: str = D.method, rule: str = D.rule, weight: str | None = None, start: float = D.start,
-        stop: float = D.stop, solver: str = D.solver, steps: int = D.steps, seed: int = D.seed, count: int = D.count,
-        text: str = D.text, negative: str = D.negative, text_scale: float = D.text_scale,
+        color: str = D.color, model: str = D.model, text: str = D.text, negative: str = D.negative,
+        text_scale: float = D.text_scale, loss: str | None = None, scale: float | None = None, method: str = D.method,
+        rule: str = D.rule, weight: str | None = None, start: float = D.start, stop: float = D.stop,
+        solver: str = D.solver, steps: int = D.steps, seed: int = D.seed, count: int = D.count,
     ) -> list[gr.FileData]:  # fmt: skip
         """Paint pictures steered toward a colour; gives PNG files, each with its recipe inside.
 
@@ -49,11 +49,11 @@ def clip(compute: run.Compute) -> None:
     """Add the endpoint /clip over a function that turns a recipe into frames."""
 
     def clip(
-        prompt: str = C.prompt, image: str = C.image, clip: str = C.clip, model: str = C.model, preset: str = C.preset,
-        rule: str | None = None, scale: float | None = None, method: str | None = None, weight: str | None = None,
-        cuts: int | None = None, travel: int | None = None, start: float = C.start, stop: float = C.stop,
-        solver: str = C.solver, steps: int = C.steps, seed: int = C.seed, count: int = C.count,
-        text: str = C.text, negative: str = C.negative, text_scale: float = C.text_scale,
+        prompt: str = C.prompt, image: str = C.image, clip: str = C.clip, model: str = C.model, text: str = C.text,
+        negative: str = C.negative, text_scale: float = C.text_scale, preset: str = C.preset, rule: str | None = None,
+        scale: float | None = None, method: str | None = None, weight: str | None = None, cuts: int | None = None,
+        travel: int | None = None, start: float = C.start, stop: float = C.stop, solver: str = C.solver,
+        steps: int = C.steps, seed: int = C.seed, count: int = C.count,
     ) -> list[gr.FileData]:  # fmt: skip
         """Paint pictures steered toward a prompt by a CLIP; gives PNG files, each with its recipe inside.
 
