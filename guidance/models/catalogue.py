@@ -22,11 +22,15 @@ DIGITS = settings.ASSETS / "digits"
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def get(name: str) -> Model:
-    """The model of this name: a built-in one, "trained/NAME" made on the page, a folder, or a repository of the Hub."""
+def source(name: str) -> str:
+    """Where a model is: built in, made on the page as "trained/NAME", or what the name says, a folder or repository."""
     made = settings.TRAINED / name.removeprefix("trained/") / "pipeline"
-    there = made if name.startswith("trained/") and made.is_dir() else BUILT_IN.get(name, name)
-    return cache.get(name, lambda: open_model(str(there)))
+    return str(made if name.startswith("trained/") and made.is_dir() else BUILT_IN.get(name, name))
+
+
+def get(name: str) -> Model:
+    """The model of this name."""
+    return cache.get(name, lambda: open_model(source(name)))
 
 
 def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "cpu") -> Network:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import open_clip
 import torch
-from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HTTPError
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 from PIL import Image
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 from torchvision.transforms.functional import to_tensor
 
-from guidance import settings
+from guidance import progress, settings
 from guidance.models.cache import cache
 from guidance.models.device import building, device, precision
 from guidance.models.errors import ModelError
-from guidance.models.hub import bar, online
+from guidance.models.hub import fetch, online
 from guidance.models.model import padded
 from guidance.models.words import WordTokenizer
 
@@ -102,7 +102,7 @@ def downloaded(name: str) -> Clip:
     architecture, tag = name.split("/")
     described = open_clip.get_pretrained_cfg(architecture, tag)
     try:
-        return loaded(architecture, weights(name, described), described, device())
+        return loaded(architecture, weights(described), described, device())
     except ImportError as error:
         raise ModelError(f"This CLIP needs another package: pip install {error.name}") from error
     except (HTTPError, OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
@@ -110,7 +110,7 @@ def downloaded(name: str) -> Clip:
         raise ModelError(message) from error
 
 
-def weights(name: str, described: dict) -> str:
+def weights(described: dict) -> str:
     """The file of what open_clip describes: cached, else downloaded, safetensors where there are any."""
     repository, files = described["hf_hub"].strip("/"), ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
     for file in files:
@@ -118,10 +118,9 @@ def weights(name: str, described: dict) -> str:
             return cached
     if not online():
         raise OSError("The Hub does not answer.")
-    there = HfApi().list_repo_files(repository)
-    file = next(file for file in files if file in there)
-    folder = snapshot_download(repository, allow_patterns=[file], tqdm_class=bar(f"CLIP {name}"))
-    return str(Path(folder) / file)
+    with progress.loading(repository):
+        folder = fetch(repository, (), [files])
+    return str(next((folder / file for file in files if (folder / file).exists()), folder / files[0]))
 
 
 def loaded(architecture: str, path: str, described: dict, where: torch.device) -> Clip:

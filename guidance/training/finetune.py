@@ -80,7 +80,7 @@ def run(
     if push:
         publish.check(push)  # before the work rather than after it
     torch.manual_seed(settings.seed)
-    source = open_model(str(catalogue.BUILT_IN.get(model, model)), torch.float32)
+    source = open_model(catalogue.source(model), torch.float32)
     if source.takes_text:
         raise ModelError(f"{model} is told a text: only unconditional models are fine-tuned here.")
     network = source.unet.to(memory_format=torch.contiguous_format).train().requires_grad_(True)

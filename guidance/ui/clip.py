@@ -51,14 +51,12 @@ def render(view: run.View) -> str:
 
 def compared(recipe: ClipRecipe, comparison: object) -> Variants:
     """What the guided pictures stand beside."""
-    if comparison == "method":
-        return {controls.METHODS[method]: replace(recipe, method=method) for method in recipes.METHODS}
     if comparison in ("preset", "rule"):
         anew = dict.fromkeys(BY_PRESET)
         other = {name: replace(recipe, preset=name, **anew)
                  for name in ("fast", "quality" if comparison == "preset" else "course")}  # fmt: skip
         return {PRESETS[name]: found for name, found in (other | {recipe.preset: recipe}).items()}
-    return {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
+    return controls.beside(recipe, comparison)
 
 
 def by_preset(preset: str) -> tuple:
@@ -72,13 +70,6 @@ def by_rule(rule: str) -> gr.Slider:
     """The strength under a rule."""
     scale = recipes.PRESETS["course" if rule == "course" else "fast"]["scale"]
     return gr.Slider(**controls.scale_slider(rule if rule in recipes.RULES else "normalized", scale))
-
-
-def show(recipe: ClipRecipe) -> list:
-    """The values of all controls for a recipe."""
-    values = {name: getattr(recipe, name) for name in FIELDS}
-    values["scale"] = gr.Slider(**controls.scale_slider(recipe.rule, recipe.scale))
-    return list(values.values())
 
 
 def packed(request: gr.Request, path: str | None) -> tuple:
@@ -145,7 +136,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
     def example(event: gr.EventData) -> str:
         return EXAMPLES[event.index]
 
-    panel = stage.Panel(NAME, ClipRecipe, {name: made[name] for name in FIELDS}, show)
+    panel = stage.Panel(NAME, ClipRecipe, {name: made[name] for name in FIELDS}, controls.show)
     # What was given goes into the hidden field; what a restored recipe holds is shown.
     given.input(packed, given, [made["image"], here.places["status"]], **stage.QUICK)
     made["image"].change(lambda image: unpack(image) if image else None, made["image"], given, **stage.QUICK)

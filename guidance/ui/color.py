@@ -60,25 +60,16 @@ def render(view: run.View) -> str:
 
 def compared(recipe: ColorRecipe, comparison: object) -> Variants:
     """What the guided pictures stand beside."""
-    if comparison == "method":
-        return {controls.METHODS[method]: replace(recipe, method=method) for method in recipes.METHODS}
     if comparison == "rule":
         other = {rule: replace(recipe, rule=rule, scale=None, loss=None, weight=None) for rule in recipes.RULES}
         return {controls.RULES[rule]: found for rule, found in (other | {recipe.rule: recipe}).items()}
-    return {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
+    return controls.beside(recipe, comparison)
 
 
 def example(event: gr.EventData) -> list:
     """An example's values for the controls, everything it does not name at its default."""
     recipe = ColorRecipe(**list(EXAMPLES.values())[event.index])
-    return [update for name, update in zip(FIELDS, show(recipe), strict=True) if name in GUIDED]
-
-
-def show(recipe: ColorRecipe) -> list:
-    """The values of all controls for a recipe."""
-    values = {name: getattr(recipe, name) for name in FIELDS}
-    values["scale"] = gr.Slider(**controls.scale_slider(recipe.rule, recipe.scale))
-    return list(values.values())
+    return [update for name, update in zip(FIELDS, controls.show(recipe), strict=True) if name in GUIDED]
 
 
 def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
@@ -116,7 +107,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
         recipe = ColorRecipe(**controls.check(dict(zip(FIELDS, values, strict=True))))
         return compare.ask(recipe, comparison, (x, xs, y, ys), compared)
 
-    panel = stage.Panel(NAME, ColorRecipe, {name: made[name] for name in FIELDS}, show)
+    panel = stage.Panel(NAME, ColorRecipe, {name: made[name] for name in FIELDS}, controls.show)
     made["color"].change(None, made["color"], js=TINT, api_visibility="private")
     stage.examples(here, picks, example, [made[name] for name in FIELDS if name in GUIDED])
     stage.wire(here, run.Runner(compute, run.Tab(parse, render), jobs), panel, more)

@@ -1,5 +1,7 @@
 """Controls that every tab has: how many pictures, which seed, and how the sampler goes."""
 
+from dataclasses import fields, replace
+
 import gradio as gr
 from gradio.components import Component
 
@@ -178,6 +180,19 @@ def offered(model: object) -> None:
     listed = isinstance(model, str) and model in MODELS
     if not listed and (settings.PUBLIC or not (isinstance(model, str) and checks.REPOSITORY.fullmatch(model))):
         raise RecipeError(OFFERED)
+
+
+def show(recipe: ColorRecipe | ClipRecipe) -> list:
+    """The values of a tab's controls for a recipe, in the order of its fields."""
+    values = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
+    return list((values | {"scale": gr.Slider(**scale_slider(recipe.rule, recipe.scale))}).values())
+
+
+def beside(recipe: ColorRecipe | ClipRecipe, comparison: object) -> dict[str, Recipe]:
+    """What guided pictures stand beside: both methods, or the unguided ones."""
+    if comparison == "method":
+        return {METHODS[method]: replace(recipe, method=method) for method in recipes.METHODS}
+    return {"Unguided": recipe.unguided() if recipe.scale else recipe, "Guided": recipe}
 
 
 def check(values: dict) -> dict:

@@ -1,7 +1,5 @@
 """The step viewer: a finished run, to be gone through step by step."""
 
-import base64
-import io
 import json
 from dataclasses import dataclass, field
 from html import escape
@@ -10,7 +8,7 @@ import numpy
 from PIL import Image
 
 from guidance.recipes import Recipe
-from guidance.ui.pictures import CRISP
+from guidance.ui.pictures import CRISP, polyline, webp_url
 from guidance.ui.words import Say
 
 PICTURES, STEPS, SIDE = 4, 50, 128  # at most so many pictures and steps are kept, at so many pixels a side
@@ -43,14 +41,14 @@ class Film:
     weights: list[float] = field(default_factory=list)
     losses: list[dict[str, float]] = field(default_factory=list)  # for each step, the mean over pictures
 
-    def add(self, frame: object) -> None:
-        """Keep a step."""
+    def add(self, frame: object, losses: dict[str, float]) -> None:
+        """Keep a step and its losses, the means over pictures."""
         rows = (frame.noisy(), frame.images(), [heat(pull) for pull in frame.pulls()])
         size, self.steps = rows[1][0].size, frame.steps
         self.numbers.append(frame.step)
         self.shots.append([[small(image, size) for image in row[:PICTURES]] for row in rows])
         self.weights.append(frame.weight)
-        self.losses.append({name: value.mean().item() for name, value in frame.losses.items()})
+        self.losses.append(losses)
 
     def kept(self) -> list[int]:
         """The steps that are shown: all, or as many as fit, the last among them."""
@@ -66,9 +64,7 @@ class Film:
         for column, i in enumerate(kept):
             for row in range(len(ROWS)):
                 whole.paste(self.shots[i][row][k], (column * width, row * height))
-        buffer = io.BytesIO()
-        whole.save(buffer, "WEBP", quality=85, method=2)
-        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return webp_url(whole, 85)
 
     def html(self, say: Say) -> str:
         """The viewer: a slider over the steps, what each picture was then, the losses and w(t)."""
@@ -88,7 +84,7 @@ class Film:
             name: [losses.get(name) for losses in self.losses]
             for name in dict.fromkeys(n for row in self.losses for n in row)
         }
-        plots = "".join(plot(say("loss: {}").format(say(name)), values) for name, values in series.items())
+        plots = "".join(plot(say(f"loss: {name}"), values) for name, values in series.items())
         plots += plot("w(t)", self.weights)
         says = [
             say(f"Step {self.numbers[i]} of {self.steps}")
@@ -110,14 +106,8 @@ def plot(name: str, values: list[float | None], width: int = 240, height: int = 
     """A small plot of values over all steps, with a mark for the step that is shown."""
     known = [value for value in values if value is not None]
     low, high = min(0.0, *known), max(known)
-    points = " ".join(
-        f"{(i + 0.5) / len(values) * width:.1f},{3 + (height - 6) * (high - value) / (high - low or 1):.1f}"
-        for i, value in enumerate(values)
-        if value is not None
-    )
     return (
         f'<figure class="g-plot"><figcaption>{escape(name)} <b>{high:.3g}</b></figcaption><div><svg '
-        f'viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true"><polyline points="{points}" '
-        f'fill="none" stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg><i></i></div>'
-        f"</figure>"
+        f'viewBox="0 0 {width} {height}" preserveAspectRatio="none" aria-hidden="true">'
+        f"{polyline(values, len(values), (low, high), (width, height))}</svg><i></i></div></figure>"
     )

@@ -1,10 +1,12 @@
 """The Fine-tune tab: a model goes on learning from a visitor's pictures, in a process of its own."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,10 +38,8 @@ class Tuning:
         (self.out / "pictures").mkdir(parents=True)
         for k, path in enumerate(paths):
             copy(path, self.out / "pictures" / f"{k:03d}{Path(path).suffix}")
-        made = settings.TRAINED / model.removeprefix("trained/") / "pipeline"
-        source = made if model.startswith("trained/") and made.is_dir() else model
         self.command = [
-            sys.executable, "-m", "guidance", "finetune", "--model", str(source), "--data", str(self.out / "pictures"),
+            sys.executable, "-m", "guidance", "finetune", "--model", model, "--data", str(self.out / "pictures"),
             "--out", str(self.out), "--minutes", f"{minutes:g}", "--learning-rate", f"{rate:g}", "--every", f"{EVERY}",
         ]  # fmt: skip
 
@@ -54,7 +54,8 @@ class Tuning:
         """The process, watched until it is through."""
         log = self.out / "log.txt"
         with log.open("w") as file:
-            process = subprocess.Popen(self.command, stdout=file, stderr=subprocess.STDOUT, cwd=settings.ROOT)
+            process = subprocess.Popen(self.command, stdout=file, stderr=subprocess.STDOUT, cwd=settings.ROOT,
+                                       env=os.environ | {"GUIDANCE_TRAINED": str(settings.TRAINED)})  # fmt: skip
         try:
             seen = None
             while True:
@@ -65,7 +66,8 @@ class Tuning:
                     yield {"view": self.view()}
                 if over:
                     break
-                with_patience(process)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK)
         finally:
             process.terminate()
             process.wait()
@@ -114,14 +116,6 @@ class Tuning:
         return {"status": pictures.status("stopped", self.say(text))}
 
 
-def with_patience(process: subprocess.Popen) -> None:
-    """Wait a little for a process."""
-    try:
-        process.wait(LOOK)
-    except subprocess.TimeoutExpired:
-        return
-
-
 def told(log: str) -> str:
     """What the process said to its user, or that it failed."""
     said = re.findall(r"^guidance: (.+)$", log, re.MULTILINE)
@@ -165,9 +159,7 @@ def tab(jobs: Jobs, models: list[gr.Dropdown]) -> None:
                     controls.models(), value="landscapes", label=t("Model"), allow_custom_value=True,
                     info=t("The model that goes on learning."),
                 )  # fmt: skip
-                rate = gr.Number(
-                    1e-4, label=t("Learning rate"), info=t("How fast it learns; too much and it forgets.")
-                )
+                rate = gr.Number(1e-4, label=t("Learning rate"), info=t("How fast it learns; too much and it forgets."))
         with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
             line = html(lambda say: pictures.status("idle", say("Give 10 to 500 pictures, press Fine-tune.")))
             status = gr.HTML(line, elem_id="finetune-status", js_on_load=None)

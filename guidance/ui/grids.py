@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from guidance.checks import RecipeError, choice, whole
 from guidance.recipes import Recipe
 from guidance.sheets import sheet
-from guidance.ui.pictures import png_url, remembered
+from guidance.ui.pictures import CRISP, png_url, remembered
 from guidance.ui.words import Say
 
 MOST = 36  # cells
@@ -98,7 +98,7 @@ def table(grid: Grid, images: dict[Recipe, list[Image.Image]], final: bool, say:
         for recipe, across in zip(row, grid.xs, strict=True):
             image = picture(images[recipe]) if recipe in images else Image.new("RGB", (64, 64), "#808080")
             url = png_url(image, recipe if final and keep else None)
-            crisp = " g-crisp" if image.height <= 128 else ""
+            crisp = " g-crisp" if image.height <= CRISP else ""
             label = escape(f"{grid.x} {across}, {grid.y} {value}")
             body += (
                 f'<td><a href="{url}" download="{escape(recipe.slug)}.png" title="{label}">'

@@ -16,13 +16,12 @@ from guidance import metadata, settings
 from guidance.recipes import ColorRecipe, Recipe, RecipeError
 from guidance.ui import agents, api, clip, color, controls, digits, finetune, pictures, run, stage, theme, words, zero
 from guidance.ui.gate import MAX_FILE, Gate
-from guidance.ui.jobs import Jobs
+from guidance.ui.jobs import LINE, Jobs
 from guidance.ui.limits import limited
 from guidance.ui.words import Say, t
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
-QUEUE = 64  # runs that may wait; one more is turned away with a sentence
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 LOGO = """
   <svg viewBox="0 0 32 32" width="34" height="34" aria-hidden="true"><defs><linearGradient id="g-mark" x1="0" x2="1"
@@ -74,14 +73,11 @@ def read(images: list[Image.Image]) -> list[tuple[int, float]]:
     return guidance.read_digits(images)
 
 
-def restore(panels: list[stage.Panel], texts: str) -> list:
-    """The updates of the tabs and of all controls for recipes as a JSON list of JSON texts; the last one is shown."""
+def restore(panels: list[stage.Panel], recipes: list[Recipe]) -> list:
+    """The updates of the tabs and of all controls for some recipes; the last one is shown."""
     shown: dict[str, list] = {}
     tab = gr.skip()
-    for text in json.loads(texts):
-        if not text:
-            raise RecipeError("This picture carries no recipe.")
-        recipe = metadata.from_json(text)
+    for recipe in recipes:
         panel = next(panel for panel in panels if panel.kind is type(recipe))
         shown[panel.name], tab = panel.show(recipe), gr.Tabs(selected=panel.name)
     return [tab, *(update for panel in panels
@@ -123,7 +119,7 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
         api.clip(compute)
         api.digits(compute)
     # With api_open, a direct POST would skip the queue.
-    return demo.queue(api_open=False, max_size=QUEUE)
+    return demo.queue(api_open=False, max_size=LINE)
 
 
 def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
@@ -132,7 +128,10 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
 
     def dropped(event: gr.EventData, request: gr.Request) -> list:
         try:
-            return ["", *restore(panels, event.recipes)]
+            texts = json.loads(event.recipes)
+            if "" in texts:
+                raise RecipeError("This picture carries no recipe.")
+            return ["", *restore(panels, list(map(metadata.from_json, texts)))]
         except Exception as error:
             sentence = words.speaker(request)(run.sentence(error))
             return [pictures.status("error", sentence), *[gr.skip()] * len(outputs)]
@@ -141,9 +140,8 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
         good = []
         for text in json.loads(texts):
             with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
-                metadata.from_json(text)
-                good.append(text)
-        return restore(panels, json.dumps(good))
+                good.append(metadata.from_json(text))
+        return restore(panels, good)
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
         dropped, None, [notice, *outputs], **stage.QUICK

@@ -36,10 +36,10 @@ def png_url(image: Image.Image, recipe: recipes.Recipe | None = None) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def webp_url(image: Image.Image) -> str:
+def webp_url(image: Image.Image, quality: int = 80) -> str:
     """A preview as a light data URL."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=0)
+    image.save(buffer, "WEBP", quality=quality, method=0)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
@@ -110,15 +110,26 @@ def curve(values: list[float], steps: int, name: str, low: float | None = None, 
         return ""
     width, height = 160, 34
     low, high = min(values) if low is None else low, max(values) if high is None else high
-    points = " ".join(
-        f"{(i + 0.5) / max(steps, len(values)) * width:.1f},{2 + (height - 4) * (high - value) / (high - low or 1):.1f}"
-        for i, value in enumerate(values)
-    )
     label = f"{name}: {values[0]:.3g} \N{RIGHTWARDS ARROW} {values[-1]:.3g}"
     return (
         f'<span class="g-curve">{escape(name)} <svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title><polyline points="{points}" '
-        f'fill="none" stroke="currentColor" stroke-width="1.5"/></svg> <b>{values[-1]:.3g}</b></span>'
+        f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>'
+        f"{polyline(values, max(steps, len(values)), (low, high), (width, height))}</svg> "
+        f"<b>{values[-1]:.3g}</b></span>"
+    )
+
+
+def polyline(values: list[float | None], steps: int, ends: tuple[float, float], size: tuple[int, int]) -> str:
+    """A line through the values that are known, `steps` of them across a drawing of `size`, from low to high."""
+    (low, high), (width, height) = ends, size
+    points = " ".join(
+        f"{(i + 0.5) / steps * width:.1f},{2 + (height - 4) * (high - value) / (high - low or 1):.1f}"
+        for i, value in enumerate(values)
+        if value is not None
+    )
+    return (
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5" '
+        f'vector-effect="non-scaling-stroke"/>'
     )
 
 

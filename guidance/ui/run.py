@@ -118,9 +118,10 @@ class Painting:
                     if frame.step == frame.steps:
                         del going[other]
                     if other == recipe:
+                        losses = mean(frame.losses)
                         if not frame.latent:
-                            self.film.add(frame)
-                        for name, value in mean(frame.losses).items():
+                            self.film.add(frame, losses)
+                        for name, value in losses.items():
                             self.losses.setdefault(name, []).append(value)
                     yield {}
                 now = time.monotonic()
@@ -130,7 +131,7 @@ class Painting:
                     shown = now
                     self.images |= {other: frame.images() for other, frame in latest.items()}
                     if latest[recipe].latent:  # decoded for the preview just now
-                        self.film.add(latest[recipe])
+                        self.film.add(latest[recipe], mean(latest[recipe].losses))
                 if going and shown == now:
                     yield {"view": self.view(False), "status": self.running(now - first)}
         for other in runs.keys() - {recipe}:

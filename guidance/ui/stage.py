@@ -1,14 +1,13 @@
 """What every tab has: the buttons, where its pictures appear, and how both are connected to runs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from html import escape
 
 import gradio as gr
 from gradio.components import Component
 from gradio.i18n import I18nData
 
-from guidance import metadata
 from guidance.recipes import Recipe
 from guidance.ui import pictures, run
 from guidance.ui.run import Runner
@@ -49,7 +48,7 @@ class Stage:
 class Panel:
     """A tab from outside: what the page restores a recipe into."""
 
-    name: str
+    name: str  # its recipe's kind
     kind: type[Recipe]
     fields: dict[str, Component]  # by the recipe's fields
     show: Callable[[Recipe], list]  # the updates of those controls, in order
@@ -115,11 +114,10 @@ def wire(stage: Stage, runner: Runner, panel: Panel, more: tuple[Component, ...]
     blocks = gr.context.Context.root_block
     found = blocks.load(lambda key: key, key, key, js=f"() => guidance.running('{name}')", **QUICK)
     found.then(runner.follow, key, watched, **WATCH)
-    named = [field.name for field in fields(panel.kind)]
-    kind = next(kind for kind, cls in metadata.KINDS.items() if cls is panel.kind)
+    controls = list(panel.fields.values())
     gr.on(
-        [panel.fields[field].change for field in named], None, [panel.fields[field] for field in named], None,
-        js=f"(...values) => guidance.keep('{kind}', {named}, values)", api_visibility="private",
+        [control.change for control in controls], None, controls, None,
+        js=f"(...values) => guidance.keep('{name}', {list(panel.fields)}, values)", api_visibility="private",
     )  # fmt: skip
 
 

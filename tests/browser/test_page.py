@@ -25,6 +25,7 @@ def number(page, label: str, value: object) -> None:
     box = page.locator(".g-seed input:visible" if label == "Seed" else slider)
     box.fill(str(value))
     box.press("Tab")
+    page.wait_for_function("([box, value]) => box.value === value", arg=[box.element_handle(), str(value)])
 
 
 def small(page, steps: int = 4, count: int = 2) -> None:
@@ -67,8 +68,9 @@ def test_stop_keeps_the_last_preview_and_the_next_run_starts_afresh(page):
     page.click("#color-paint")
     page.wait_for_selector(PREVIEW)
     page.click("#color-stop")
-    stopped = re.fullmatch(r"Stopped at step (\d+) of 250\.", status(page, "stopped").strip())
-    assert 1 <= int(stopped[1]) < 250
+    text = status(page, "stopped").strip()
+    stopped = re.fullmatch(r"Stopped at step (\d+) of 250\.", text)
+    assert stopped and 1 <= int(stopped[1]) < 250, text
     assert page.locator(PREVIEW).count() == 1
     assert page.locator("#color-stop").is_disabled()
     number(page, "Steps", 2)
