@@ -45,3 +45,8 @@ MCP = switch("GUIDANCE_MCP")  # serve the API to agents as well
 PUBLIC = switch("GUIDANCE_PUBLIC") or SPACE  # for strangers: the listed models alone, and the limits below
 RATE = number("GUIDANCE_RATE", 30, int)  # runs a minute and visitor of a public page; 0: no limit
 WORK = number("GUIDANCE_WORK", 4000, int)  # pictures x steps of one run of a public page; 0: no limit
+
+
+def handed_on() -> dict[str, str]:
+    """The environment of a process that works for this one, wherever that process runs."""
+    return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)}

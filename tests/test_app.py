@@ -166,7 +166,6 @@ def test_a_share_link_that_cannot_be_had_leaves_the_local_page(tmp_path):
 def test_the_page_begins_with_the_model_and_the_clip_it_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(settings, "MODEL", str(tmp_path))
     monkeypatch.setattr(settings, "CLIP", "ViT-B-32/openai")
-    monkeypatch.setattr(controls, "MODELS", dict(controls.MODELS))
     values = [block.value for block in page.build(Fake()).blocks.values() if isinstance(block, gr.Dropdown)]
     assert values.count(str(tmp_path)) == 2
     assert values.count("ViT-B-32/openai") == 1

@@ -21,7 +21,7 @@ class Work:
             threading.Event(),
         )
 
-    def __call__(self):
+    def __iter__(self):
         try:
             for i in range(self.steps):
                 self.begun.set()
@@ -30,10 +30,14 @@ class Work:
         finally:
             self.closed.set()
 
-    def start(self, page: Jobs) -> jobs.Job:
-        return page.start(
-            self, lambda ahead: {"status": f"{ahead} ahead"}, lambda begun: {"status": f"stopped {begun}"}
-        )
+    def waiting(self, ahead: int) -> jobs.Shown:
+        return {"status": f"{ahead} ahead"}
+
+    def pulse(self) -> jobs.Shown:
+        return {}
+
+    def end(self, begun: bool) -> jobs.Shown:
+        return {"status": f"stopped {begun}"}
 
 
 def followed(page: Jobs, key: str) -> dict[str, str]:
@@ -49,7 +53,7 @@ def followed(page: Jobs, key: str) -> dict[str, str]:
 
 def test_a_run_goes_on_without_a_follower_and_is_found_by_its_key_again():
     page, work = Jobs(), Work(3)
-    job = work.start(page)
+    job = page.start(work)
     for _ in range(3):
         work.go.release()
     assert work.closed.wait(20)
@@ -58,7 +62,7 @@ def test_a_run_goes_on_without_a_follower_and_is_found_by_its_key_again():
 
 def test_nobody_sees_a_run_without_its_key():
     page, work = Jobs(), Work()
-    key = work.start(page).key
+    key = page.start(work).key
     assert len(key) >= 20
 
     async def look(key: str) -> list:
@@ -72,7 +76,7 @@ def test_nobody_sees_a_run_without_its_key():
 
 def test_a_stopped_run_is_closed_within_a_step():
     page, work = Jobs(), Work(50)
-    job = work.start(page)
+    job = page.start(work)
     assert work.begun.wait(20)
     page.stop(job.key)
     work.go.release()
@@ -82,7 +86,7 @@ def test_a_stopped_run_is_closed_within_a_step():
 
 def test_runs_take_turns_in_order_and_say_how_many_are_ahead():
     page, works = Jobs(), [Work(1) for _ in range(jobs.RUNS + 2)]
-    started = [work.start(page) for work in works]
+    started = [page.start(work) for work in works]
     for work in works[: jobs.RUNS]:
         assert work.begun.wait(20)
     last = started[-1]
@@ -101,9 +105,9 @@ def test_runs_take_turns_in_order_and_say_how_many_are_ahead():
 def test_one_run_too_many_is_turned_away_with_a_sentence(monkeypatch):
     monkeypatch.setattr(jobs, "LINE", 1)
     page, works = Jobs(), [Work() for _ in range(jobs.RUNS + 2)]
-    started = [work.start(page) for work in works[:-1]]
+    started = [page.start(work) for work in works[:-1]]
     with pytest.raises(RecipeError, match="Too many people are painting right now"):
-        works[-1].start(page)
+        page.start(works[-1])
     for job, work in zip(started, works, strict=False):
         page.stop(job.key)
         work.go.release()
@@ -113,7 +117,7 @@ def test_one_run_too_many_is_turned_away_with_a_sentence(monkeypatch):
 
 def test_a_run_that_nobody_follows_ends(monkeypatch):
     page, work = Jobs(), Work(50)
-    job = work.start(page)
+    job = page.start(work)
     assert work.begun.wait(20)
     monkeypatch.setattr(jobs, "GRACE", 0.0)
     work.go.release()
@@ -127,6 +131,6 @@ def test_old_runs_are_forgotten(monkeypatch):
     for _ in range(5):
         work = Work(1)
         work.go.release()
-        keys.append(work.start(page).key)
+        keys.append(page.start(work).key)
         followed(page, keys[-1])
     assert list(page.jobs) == keys[-3:]

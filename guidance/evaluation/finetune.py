@@ -43,15 +43,15 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
     def watch(model: Model, step: int) -> None:
         nonlocal spent, began
         spent += time.process_time() - began
-        row(f"samples after {step:,} steps", finetune.sampled(model, count, "dpm++", 15), spent / 60)
+        name = f"samples after {step:,} steps" if step else "samples before"
+        row(name, finetune.sampled(model, count, "dpm++", 15), spent / 60)
         began = time.process_time()
 
     print(f"{count} pictures against 2,048 engravings; minutes of one core\n")
     row("other engravings (the floor)", others[2048:], 0.0)
     row(f"the {given} that are given", drawn, 0.0)
     bare = ColorRecipe(scale=0, solver="dpm++", steps=15)
-    before = pictures(bare, count)
-    row("samples before", before, 0.0)
+    before = pictures(bare, 12)
     settings = replace(
         finetune.SETTINGS, out=out / "run", steps=steps, learning_rate=3e-4, every=max(1, steps // 4), ema_decay=0.99
     )
@@ -60,7 +60,7 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
 
     made = str(out / "run" / "pipeline")
     after = pictures(replace(bare, model=made), 12)
-    rows, guided = [drawn[:12], before[:12], after], Table(out / "finetune-color.json")
+    rows, guided = [drawn[:12], before, after], Table(out / "finetune-color.json")
     print("\nColour guidance of the result, 12 pictures, 40 steps\n")
     for color in COLORS:
         recipe = ColorRecipe(color=color, model=made)

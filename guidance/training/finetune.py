@@ -75,7 +75,8 @@ def run(
 
     `settings.accumulate` adds up the gradients of so many batches before each step. The model learns what it was
     trained to predict (epsilon, sample or v) on its own noise schedule. `push` is the repository the result goes to.
-    Every `settings.every` steps `watch` is shown the averaged model and the number of the step.
+    Every `settings.every` steps `watch` is shown the averaged model and the number of the step. Samples of the same
+    noise, before the first step and then as often, lie in `settings.out`/samples-*.png.
     """
     if push:
         publish.check(push)  # before the work rather than after it

@@ -44,8 +44,8 @@ def train(
 
     `loss(network, generator)` draws its own batch with a generator on the network's device, which depends on the seed
     and the step alone, so a resumed run sees what an uninterrupted one would have seen. `show(network, path)` may save
-    a picture of the EMA network's samples. Everything is written under `settings.out`; a checkpoint found there is
-    resumed.
+    a picture of the EMA network's samples, before the first step too. Everything is written under `settings.out`; a
+    checkpoint found there is resumed.
     """
     accelerator = Accelerator(
         mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate,
@@ -78,8 +78,15 @@ def train(
         checkpoint.with_suffix(".part").replace(checkpoint)
         (settings.out / "history.json").write_text(json.dumps(history))
         plot(history, settings.out / "loss.png")
+        look()
+
+    def look() -> None:
+        """Show what the averaged network makes by now."""
         with averaged(network, ema):
             show(network, settings.out / f"samples-{step:06d}.png")
+
+    if step == 0 and accelerator.is_main_process:
+        look()
 
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not accelerator.is_main_process)
     window = []

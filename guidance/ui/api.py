@@ -17,6 +17,7 @@ from guidance import metadata
 from guidance.checks import whole
 from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.ui import agents, controls, run
+from guidance.ui.runner import sentence
 
 D, C, N = ColorRecipe(), ClipRecipe(), DigitRecipe()
 MAX_PICTURES = 200  # in one call
@@ -102,7 +103,7 @@ def paint(recipe: Callable[[], Recipe], compute: run.Compute) -> Iterator[list[d
                 shown = time.monotonic()
                 yield []
     except Exception as error:
-        raise gr.Error(run.sentence(error), print_exception=False) from None
+        raise gr.Error(sentence(error), print_exception=False) from None
     yield [png(image, made.picture(k)) for k, image in enumerate(frame.images())]
 
 

@@ -181,6 +181,7 @@ CHINESE: dict[str, str] = {
     "The model goes on learning from your pictures, in a process of its own. Its samples from the same noise appear "
     "here every 50 steps, with the loss; the result can be steered in the other tabs at once. Keep this page open.": "模型在单独的进程里从您的图片继续学习。每 50 步在这里显示同样噪声的样本和损失；结果可以立刻在其他标签页中引导。请保持页面打开。",
     "Samples after {} steps": "{} 步后的样本",
+    "Samples before": "训练前的样本",
     "loss": "损失",
     "Step {}": "第 {} 步",
     "Done: choose {} as the model in the other tabs.": "完成：在其他标签页选择模型 {}。",

@@ -143,5 +143,5 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
     made["preset"].input(by_preset, made["preset"], [made[name] for name in BY_PRESET], **stage.QUICK)
     made["rule"].input(by_rule, made["rule"], made["scale"], **stage.QUICK)
     stage.examples(here, picks, example, [made["prompt"]])
-    stage.wire(here, run.Runner(compute, run.Tab(parse, render), jobs), panel, more)
+    stage.wire(here, run.runner(compute, run.Tab(parse, render), jobs), panel, more)
     return panel

@@ -110,5 +110,5 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
     panel = stage.Panel(NAME, ColorRecipe, {name: made[name] for name in FIELDS}, controls.show)
     made["color"].change(None, made["color"], js=TINT, api_visibility="private")
     stage.examples(here, picks, example, [made[name] for name in FIELDS if name in GUIDED])
-    stage.wire(here, run.Runner(compute, run.Tab(parse, render), jobs), panel, more)
+    stage.wire(here, run.runner(compute, run.Tab(parse, render), jobs), panel, more)
     return panel

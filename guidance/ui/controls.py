@@ -142,10 +142,16 @@ def sampler(name: str, defaults: Recipe, most: int = MAX_STEPS) -> dict[str, Com
     return {"steps": steps, "solver": solver}
 
 
+def listed() -> dict[str, str]:
+    """The models that anybody may have, by name: the page's own, and the one it was told to begin with."""
+    own = settings.MODEL
+    return MODELS | ({own: MODELS.get(own, own)} if own else {})
+
+
 def models() -> list[tuple]:
     """The models to choose from: the listed ones, and those that were made here."""
     made = [] if settings.PUBLIC else sorted(settings.TRAINED.glob("*/pipeline"))
-    return [(t(label), name) for name, label in MODELS.items()] + [
+    return [(t(label), name) for name, label in listed().items()] + [
         (folder.parent.name, f"trained/{folder.parent.name}") for folder in made
     ]
 
@@ -177,8 +183,9 @@ def model(defaults: ColorRecipe | ClipRecipe) -> dict[str, Component]:
 
 def offered(model: object) -> None:
     """RecipeError for a model that visitors may not have: a folder here, and in public any that is not listed."""
-    listed = isinstance(model, str) and model in MODELS
-    if not listed and (settings.PUBLIC or not (isinstance(model, str) and checks.REPOSITORY.fullmatch(model))):
+    if not isinstance(model, str) or model not in listed() and (
+        settings.PUBLIC or not checks.REPOSITORY.fullmatch(model)
+    ):
         raise RecipeError(OFFERED)
 
 

@@ -140,5 +140,5 @@ def tab(compute: run.Compute, jobs: Jobs, read: Read) -> stage.Panel:
     panel = stage.Panel(NAME, DigitRecipe, {name: made[name] for name in FIELDS}, show)
     made["guidance"].input(by_guidance, made["guidance"], [made["scale"], made["stop"]], **stage.QUICK)
     stage.examples(here, picks, example, [made["digits"], made["count"]])
-    stage.wire(here, run.Runner(compute, run.Tab(parse, partial(render, read)), jobs), panel, more)
+    stage.wire(here, run.runner(compute, run.Tab(parse, partial(render, read)), jobs), panel, more)
     return panel

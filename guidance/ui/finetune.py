@@ -1,11 +1,10 @@
 """The Fine-tune tab: a model goes on learning from a visitor's pictures, in a process of its own."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from html import escape
 from importlib.util import find_spec
@@ -17,8 +16,9 @@ from PIL import Image
 
 from guidance import settings
 from guidance.checks import RecipeError, real
-from guidance.ui import controls, pictures, run, stage, words
+from guidance.ui import controls, pictures, stage
 from guidance.ui.jobs import Jobs, Shown
+from guidance.ui.runner import Runner, Task
 from guidance.ui.words import Say, html, t
 
 NAME = "finetune"  # the prefix of this tab's element ids
@@ -30,11 +30,12 @@ FAILED = "The training failed: the last lines of its log are on the console."
 NEEDS = "Fine-tuning here needs another package: pip install -e '.[train]'"
 
 
-class Tuning:
+class Tuning(Task):
     """One fine-tuning: what it shows by now, read from what the process writes."""
 
     def __init__(self, paths: list[str], model: str, name: str, minutes: float, rate: float, say: Say):
-        self.say, self.out = say, settings.TRAINED / name
+        super().__init__(say)
+        self.out = settings.TRAINED / name
         (self.out / "pictures").mkdir(parents=True)
         for k, path in enumerate(paths):
             copy(path, self.out / "pictures" / f"{k:03d}{Path(path).suffix}")
@@ -43,24 +44,17 @@ class Tuning:
             "--out", str(self.out), "--minutes", f"{minutes:g}", "--learning-rate", f"{rate:g}", "--every", f"{EVERY}",
         ]  # fmt: skip
 
-    def __iter__(self) -> Iterator[Shown]:
-        """What changes, twice a second; closing this ends the process."""
-        try:
-            yield from self.learn()
-        except Exception as error:
-            yield {"status": pictures.status("error", self.say(run.sentence(error)))}
-
-    def learn(self) -> Iterator[Shown]:
-        """The process, watched until it is through."""
+    def go(self) -> Iterator[Shown]:
+        """The process, watched until it is through; closing this ends it."""
         log = self.out / "log.txt"
         with log.open("w") as file:
             process = subprocess.Popen(self.command, stdout=file, stderr=subprocess.STDOUT, cwd=settings.ROOT,
-                                       env=os.environ | {"GUIDANCE_TRAINED": str(settings.TRAINED)})  # fmt: skip
+                                       env=settings.handed_on())  # fmt: skip
         try:
             seen = None
             while True:
                 over = process.poll() is not None
-                yield {"status": pictures.status("running", self.going(log))}
+                yield self.status("running", going(log))
                 if (newest := self.newest()) != seen:
                     seen = newest
                     yield {"view": self.view()}
@@ -73,30 +67,27 @@ class Tuning:
             process.wait()
         if process.returncode:
             print(log.read_text()[-2000:], file=sys.stderr)
-            yield {"status": pictures.status("error", self.say(told(log.read_text())))}
+            yield self.status("error", told(log.read_text()))
             return
-        done = self.say(f"Done: choose trained/{self.out.name} as the model in the other tabs.")
-        yield {"view": self.view(), "status": pictures.status("done", done)}
+        done = f"Done: choose trained/{self.out.name} as the model in the other tabs."
+        yield {"view": self.view()} | self.status("done", done)
 
     def newest(self) -> Path | None:
         """The last sheet of samples."""
         return max(self.out.glob("samples-*.png"), default=None)
-
-    def going(self, log: Path) -> str:
-        """How far the process is, from its progress bar."""
-        bars = re.findall(r"(\d+)/\d+ \[", log.read_text()[-400:])
-        return self.say(f"Step {bars[-1]}" if bars else "Getting the model ready")
 
     def view(self) -> str:
         """The first and the last samples, and the loss."""
         sheets = sorted(self.out.glob("samples-*.png"))
         if not sheets:
             return ""
-        history = json.loads((self.out / "history.json").read_text())
+        record = self.out / "history.json"
+        history = json.loads(record.read_text()) if record.exists() else []
         plot = pictures.curve([loss for _, loss in history], len(history), self.say("loss"))
         shots = ""
         for path in dict.fromkeys((sheets[0], sheets[-1])):
-            label = escape(self.say(f"Samples after {int(path.stem.rpartition('-')[2])} steps"))
+            step = int(path.stem.rpartition("-")[2])
+            label = escape(self.say(f"Samples after {step} steps" if step else "Samples before"))
             with Image.open(path) as image:
                 url = pictures.png_url(image)
             shots += (
@@ -105,15 +96,17 @@ class Tuning:
             )
         return f'<div class="g-legend">{plot}</div><figure class="g-pair" data-state="preview">{shots}</figure>'
 
-    def waiting(self, ahead: int) -> Shown:
-        """How many are ahead in the queue."""
-        return {"status": pictures.status("waiting", self.say(f"Waiting for a turn: {ahead} ahead of you"))}
-
     def end(self, begun: bool) -> Shown:
         """What stays after a stop: the model as of its last samples."""
         kept = f"Stopped. The model is kept as of its last samples: trained/{self.out.name}."
-        text = kept if begun and self.newest() else "Stopped."
-        return {"status": pictures.status("stopped", self.say(text))}
+        text = kept if begun and (self.out / "history.json").exists() else "Stopped."
+        return self.status("stopped", text)
+
+
+def going(log: Path) -> str:
+    """How far the process is, from its progress bar."""
+    bars = re.findall(r"(\d+)/\d+ \[", log.read_text()[-400:])
+    return f"Step {bars[-1]}" if bars else "Getting the model ready"
 
 
 def told(log: str) -> str:
@@ -122,7 +115,7 @@ def told(log: str) -> str:
     return said[-1] if said else FAILED
 
 
-def asked(files: object, model: object, name: object, minutes: object, rate: object, say: Say) -> Tuning:
+def asked(say: Say, files: object, model: object, name: object, minutes: object, rate: object) -> Tuning:
     """A fine-tuning by control values; RecipeError when they are none."""
     if find_spec("accelerate") is None:
         raise RecipeError(NEEDS)
@@ -164,35 +157,16 @@ def tab(jobs: Jobs, models: list[gr.Dropdown]) -> None:
             line = html(lambda say: pictures.status("idle", say("Give 10 to 500 pictures, press Fine-tune.")))
             status = gr.HTML(line, elem_id="finetune-status", js_on_load=None)
             view = gr.HTML(html(welcome), elem_id="finetune-view", js_on_load=None)
-    key = gr.Textbox(visible=False)
-    ends = [begin, stop]
-
-    def start(request: gr.Request, *values: object) -> tuple:
-        say = words.speaker(request)
-        try:
-            tuning = asked(*values, say)
-            job = jobs.start(tuning.__iter__, tuning.waiting, tuning.end)
-        except Exception as error:
-            return "", pictures.status("error", say(run.sentence(error))), gr.skip(), gr.skip()
-        status = pictures.status("waiting", say("Waiting for a turn"))
-        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
-
-    async def follow(key: str) -> AsyncIterator[tuple]:
-        async for shown, over in jobs.follow(key):
-            yield (
-                shown.get("view", gr.skip()), shown.get("status", gr.skip()), gr.Button(interactive=over),
-                gr.Button(interactive=not over),
-            )  # fmt: skip
-        yield gr.skip(), gr.skip(), gr.Button(interactive=True), gr.Button(interactive=False)
 
     def offer() -> list:
         return [gr.Dropdown(choices=controls.models()) for _ in (model, *models)]
 
-    begun = begin.click(
-        start, [files, model, name, minutes, rate], [key, status, *ends], preprocess=False, **stage.QUICK
-    )
-    begun.then(follow, key, [view, status, *ends], **stage.WATCH).then(offer, None, [model, *models], **stage.QUICK)
-    stop.click(jobs.stop, key, None, **stage.QUICK)
+    over = stage.connect(
+        NAME, Runner(jobs, asked, ("view", "status")), [begin.click], [files, model, name, minutes, rate],
+        {"view": view, "status": status}, begin, stop,
+    )  # fmt: skip
+    over.then(offer, None, [model, *models], **stage.QUICK)
+    gr.context.Context.root_block.load(offer, None, [model, *models], **stage.QUICK)
 
 
 def welcome(say: Say) -> str:

@@ -6,8 +6,9 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from typing import Protocol
 
 from guidance.checks import RecipeError
 
@@ -21,12 +22,28 @@ FULL = "Too many people are painting right now: try again in a minute."
 Shown = dict[str, str]  # what a run shows, by place; the places are the caller's
 
 
+class Work(Protocol):
+    """What a job does, and what it shows while it does nothing."""
+
+    def __iter__(self) -> Iterator[Shown]:
+        """What changes at each step; closed when the job is stopped."""
+
+    def waiting(self, ahead: int) -> Shown:
+        """How many are ahead in the queue."""
+
+    def pulse(self) -> Shown:
+        """What has changed between two steps."""
+
+    def end(self, begun: bool) -> Shown:
+        """What stays after a stop, given whether the work had begun."""
+
+
 class Job:
     """One run: what it shows by now, and a way to stop it. Its key is known to whoever asked for it alone."""
 
-    def __init__(self, pulse: Callable[[], Shown]):
+    def __init__(self, work: Work):
         self.key = secrets.token_urlsafe(16)
-        self.pulse = pulse
+        self.work = work
         self.state = "waiting"  # then "running", and "over"
         self.shown: dict[str, tuple[int, str]] = {}  # by place: when, and what
         self.version = 0
@@ -53,20 +70,9 @@ class Jobs:
         self.line: list[Job] = []  # running and waiting, in order
         self.moved = threading.Condition()
 
-    def start(
-        self,
-        work: Callable[[], Iterator[Shown]],
-        waiting: Callable[[int], Shown],
-        end: Callable[[bool], Shown],
-        pulse: Callable[[], Shown] = dict,
-    ) -> Job:
-        """Begin a run in a thread of its own.
-
-        `work` yields at every step and is closed when the run is stopped; `waiting` says how many are ahead; `end` says
-        what stays after a stop, given whether the run had begun; `pulse` what has changed between two steps.
-        RecipeError when too many wait.
-        """
-        job = Job(pulse)
+    def start(self, work: Work) -> Job:
+        """Begin a run in a thread of its own; RecipeError when too many wait."""
+        job = Job(work)
         with self.moved:
             if len(self.line) >= RUNS + LINE:
                 raise RecipeError(FULL)
@@ -76,21 +82,21 @@ class Jobs:
             for key in over[: max(0, len(over) - KEPT)]:
                 del self.jobs[key]
         context = contextvars.copy_context()  # carries whose request it is, which ZeroGPU asks for
-        threading.Thread(target=context.run, args=(self.run, job, work, waiting, end), daemon=True).start()
+        threading.Thread(target=context.run, args=(self.run, job), daemon=True).start()
         return job
 
-    def run(self, job: Job, work: Callable, waiting: Callable, end: Callable) -> None:
+    def run(self, job: Job) -> None:
         """A run's thread: wait for a turn, work, and let the next one go."""
         try:
-            if begun := self.turn(job, waiting):
+            if begun := self.turn(job):
                 job.state = "running"
-                with closing(work()) as steps:
+                with closing(iter(job.work)) as steps:
                     for shown in steps:
                         job.show(shown)
                         if not job.wanted:
                             break
             if not job.wanted:
-                job.show(end(begun))
+                job.show(job.work.end(begun))
         finally:
             with self.moved:
                 job.state = "over"
@@ -98,7 +104,7 @@ class Jobs:
                 self.line.remove(job)
                 self.moved.notify_all()
 
-    def turn(self, job: Job, waiting: Callable[[int], Shown]) -> bool:
+    def turn(self, job: Job) -> bool:
         """Wait until it is this run's turn; False if it is wanted no more."""
         ahead = -1
         with self.moved:
@@ -107,7 +113,7 @@ class Jobs:
                 if ahead == 0:
                     return True
                 if ahead != before:
-                    job.show(waiting(ahead))
+                    job.show(job.work.waiting(ahead))
                 self.moved.wait(1)  # and then see whether anybody still looks
         return False
 
@@ -124,7 +130,7 @@ class Jobs:
         while job:
             job.seen = time.monotonic()
             if job.state == "running":
-                job.show(job.pulse())
+                job.show(job.work.pulse())
             over, now = job.state == "over", job.version
             if over or now != seen:
                 yield {place: text for place, (version, text) in list(job.shown.items()) if version > seen}, over

@@ -14,10 +14,11 @@ from starlette.middleware import Middleware
 import guidance
 from guidance import metadata, settings
 from guidance.recipes import ColorRecipe, Recipe, RecipeError
-from guidance.ui import agents, api, clip, color, controls, digits, finetune, pictures, run, stage, theme, words, zero
+from guidance.ui import agents, api, clip, color, digits, finetune, pictures, run, stage, theme, words, zero
 from guidance.ui.gate import MAX_FILE, Gate
 from guidance.ui.jobs import LINE, Jobs
 from guidance.ui.limits import limited
+from guidance.ui.runner import sentence
 from guidance.ui.words import Say, t
 
 log = logging.getLogger(__name__)
@@ -88,8 +89,6 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
     """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
     jobs = Jobs()
     compute, read = zero.adapted(compute, read)
-    if settings.MODEL:
-        controls.MODELS.setdefault(settings.MODEL, settings.MODEL)
     if settings.PUBLIC:
         compute = limited(compute, settings.RATE, settings.WORK)
     # The API leaves files behind; an hour is enough to fetch them.
@@ -133,8 +132,8 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
                 raise RecipeError("This picture carries no recipe.")
             return ["", *restore(panels, list(map(metadata.from_json, texts)))]
         except Exception as error:
-            sentence = words.speaker(request)(run.sentence(error))
-            return [pictures.status("error", sentence), *[gr.skip()] * len(outputs)]
+            said = words.speaker(request)(sentence(error))
+            return [pictures.status("error", said), *[gr.skip()] * len(outputs)]
 
     def recalled(texts: str) -> list:
         good = []

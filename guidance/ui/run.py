@@ -1,45 +1,29 @@
 """One run on the page: from the controls to previews, pictures and a sentence about how it went."""
 
 import json
-import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import gradio as gr
 from PIL import Image
 
 from guidance import metadata, progress
-from guidance.checks import RecipeError
 from guidance.recipes import Recipe
-from guidance.ui import pictures, words
+from guidance.ui import pictures
 from guidance.ui.film import Film
 from guidance.ui.finished import Finished
 from guidance.ui.grids import Grid, table
 from guidance.ui.jobs import Jobs, Shown
+from guidance.ui.runner import Runner, Task
 from guidance.ui.words import Say
 
-log = logging.getLogger(__name__)
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
-WENT_WRONG = "Something went wrong on our side; the run was stopped."
 SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # of the API; the group takes its lowest limit
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
 Compute = Callable[[Recipe], Iterator]
-
-
-def sentence(error: Exception) -> str:
-    """What the user is told about an error; what is not theirs goes to the log."""
-    if isinstance(error, RecipeError):
-        return str(error)
-    from guidance.generation import TOLD  # imports torch, which a run that got here has done
-
-    if isinstance(error, TOLD):
-        return str(error)
-    log.error("A run failed.", exc_info=error)
-    return WENT_WRONG
 
 
 Variants = dict[str, Recipe]  # what stands beside one another, by its label
@@ -84,26 +68,19 @@ def mean(losses: dict) -> dict[str, float]:
     return {name: value.mean().item() for name, value in losses.items()}
 
 
-class Painting:
+class Painting(Task):
     """One run: all that was asked for goes on a step at a time, so one sees the same noise become different things."""
 
     def __init__(self, compute: Compute, tab: Tab, ask: Ask, cache: Finished, say: Say, keep: bool):
-        self.compute, self.tab, self.ask, self.cache, self.say, self.keep = compute, tab, ask, cache, say, keep
+        super().__init__(say)
+        self.compute, self.tab, self.ask, self.cache, self.keep = compute, tab, ask, cache, keep
         self.step, self.steps = 0, 0
         self.images: dict[Recipe, list[Image.Image]] = {}
         self.losses: dict[str, list[float]] = {}
         self.film = Film(ask.recipe)
         self.doing = ""
 
-    def __iter__(self) -> Iterator[Shown]:
-        """What changes at each step."""
-        try:
-            yield {"status": pictures.status("running", self.say("Getting the model ready"))}
-            yield from self.paint()
-        except Exception as error:
-            yield {"status": pictures.status("error", self.say(sentence(error)))}
-
-    def paint(self) -> Iterator[Shown]:
+    def go(self) -> Iterator[Shown]:
         """The steps of all variants in turn, then the pictures."""
         recipe, others = self.ask.recipe, self.ask.variants.values()
         self.images |= {other: found for other in others if other != recipe and (found := self.cache.get(other))}
@@ -133,7 +110,7 @@ class Painting:
                     if latest[recipe].latent:  # decoded for the preview just now
                         self.film.add(latest[recipe], mean(latest[recipe].losses))
                 if going and shown == now:
-                    yield {"view": self.view(False), "status": self.running(now - first)}
+                    yield {"view": self.view(False)} | self.running(now - first)
         for other in runs.keys() - {recipe}:
             self.cache.put(other, self.images[other])
         seconds = f"{time.monotonic() - began:.1f} s."
@@ -154,51 +131,30 @@ class Painting:
         recipe, variants, _ = self.ask
         return self.tab.render(View(recipe, variants, self.images, final, self.losses, self.say, self.keep))
 
-    def running(self, elapsed: float) -> str:
+    def running(self, elapsed: float) -> Shown:
         """The status line `elapsed` seconds after the first step."""
         text = f"Step {self.step} of {self.steps}"
         if self.step > 1:
             left = elapsed / (self.step - 1) * (self.steps - self.step)
             text += f", {left:.{int(left < 10)}f} s left"
-        return pictures.status("running", self.say(text), self.step / self.steps)
-
-    def waiting(self, ahead: int) -> Shown:
-        """How many are ahead in the queue."""
-        return {"status": pictures.status("waiting", self.say(f"Waiting for a turn: {ahead} ahead of you"))}
+        return self.status("running", text, self.step / self.steps)
 
     def pulse(self) -> Shown:
         """What is being loaded, while the first step waits for it."""
         before, self.doing = self.doing, "" if self.steps else progress.doing()
         if self.doing in ("", before):
             return {}
-        return {"status": pictures.status("running", self.say(self.doing))}
+        return self.status("running", self.doing)
 
     def end(self, begun: bool) -> Shown:
         """What stays after a stop; the last preview does."""
         text = f"Stopped at step {self.step} of {self.steps}." if self.step else "Stopped."
-        return {"status": pictures.status("stopped", self.say(text if begun else "The run did not begin."))}
+        return self.status("stopped", text if begun else "The run did not begin.")
 
 
-class Runner:
-    """The handlers of a tab's runs."""
-
-    def __init__(self, compute: Compute, tab: Tab, jobs: Jobs):
-        self.compute, self.tab, self.jobs, self.cache = compute, tab, jobs, Finished()
-
-    def begin(self, request: gr.Request, keep: object, *values: object) -> tuple:
-        """Ask for a run by control values: (its key, status, Paint, Stop)."""
-        say = words.speaker(request)
-        try:
-            painting = Painting(self.compute, self.tab, self.tab.parse(*values), self.cache, say, keep is True)
-            job = self.jobs.start(painting.__iter__, painting.waiting, painting.end, painting.pulse)
-        except Exception as error:
-            return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
-        status = pictures.status("waiting", say("Waiting for a turn"))
-        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
-
-    async def follow(self, key: str) -> AsyncIterator[tuple]:
-        """What a run shows, again and again: (*PLACES, Paint, Stop); nothing changes for a key that is none."""
-        async for shown, over in self.jobs.follow(key):
-            changed = [shown.get(place, gr.skip()) for place in PLACES]
-            yield *changed, gr.Button(interactive=over), gr.Button(interactive=not over)
-        yield *[gr.skip()] * len(PLACES), gr.Button(interactive=True), gr.Button(interactive=False)
+def runner(compute: Compute, tab: Tab, jobs: Jobs) -> Runner:
+    """The handlers of a tab that paints; before its own control values comes whether PNGs carry their recipes."""
+    cache = Finished()
+    return Runner(
+        jobs, lambda say, keep, *values: Painting(compute, tab, tab.parse(*values), cache, say, keep is True), PLACES
+    )

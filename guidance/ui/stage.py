@@ -10,7 +10,7 @@ from gradio.i18n import I18nData
 
 from guidance.recipes import Recipe
 from guidance.ui import pictures, run
-from guidance.ui.run import Runner
+from guidance.ui.runner import Runner
 from guidance.ui.welcome import Welcome
 from guidance.ui.words import html, t
 
@@ -92,32 +92,39 @@ def use_seed(event: gr.EventData) -> tuple[int, int]:
     return event.seed, 1
 
 
-def wire(stage: Stage, runner: Runner, panel: Panel, more: tuple[Component, ...] = ()) -> None:
-    """Connect the buttons to runs; `more` are controls that are not the recipe's, and come first."""
-    name, key = stage.name, gr.Textbox(visible=False)
-    ends = [stage.paint, stage.stop]
-    asked = [stage.keep, *more, *panel.fields.values()]
-    # Without preprocessing the recipe sees what was sent and answers in its own words.
-    begun = gr.on(
-        [stage.paint.click, panel.fields["seed"].submit], runner.begin, asked, [key, stage.places["status"], *ends],
-        preprocess=False, **QUICK,
-    )  # fmt: skip
-    watched = [*stage.places.values(), *ends]
+def connect(
+    name: str, runner: Runner, triggers: list, asked: list[Component], places: dict[str, Component],
+    paint: gr.Button, stop: gr.Button,
+) -> gr.events.Dependency:  # fmt: skip
+    """Connect the buttons to what they begin; a page that is loaded again finds it. Gives what comes after its end."""
+    key = gr.Textbox(visible=False)
+    watched = [*places.values(), paint, stop]
+    # Without preprocessing a task sees what was sent and answers in its own words.
+    begun = gr.on(triggers, runner.begin, asked, [key, places["status"], paint, stop], preprocess=False, **QUICK)
     begun.then(None, key, None, js=f"key => guidance.began('{name}', key)", api_visibility="private")
-    begun.then(runner.follow, key, watched, **WATCH).then(
-        None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private"
-    )
-    stage.stop.click(runner.jobs.stop, key, None, **QUICK)
-    stage.paint.click(None, js=SHOW % name, api_visibility="private")
-    stage.places["view"].select(use_seed, None, [panel.fields["seed"], panel.fields["count"]], **QUICK)
-    # A page that is loaded again finds its run, and its settings as they were.
+    over = begun.then(runner.follow, key, watched, **WATCH)
+    over.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
+    stop.click(runner.jobs.stop, key, None, **QUICK)
+    paint.click(None, js=SHOW % name, api_visibility="private")
     blocks = gr.context.Context.root_block
     found = blocks.load(lambda key: key, key, key, js=f"() => guidance.running('{name}')", **QUICK)
     found.then(runner.follow, key, watched, **WATCH)
+    return over
+
+
+def wire(stage: Stage, runner: Runner, panel: Panel, more: tuple[Component, ...] = ()) -> None:
+    """Connect a tab that paints; `more` are controls that are not the recipe's, and come first."""
     controls = list(panel.fields.values())
+    seed, count = panel.fields["seed"], panel.fields["count"]
+    connect(
+        stage.name, runner, [stage.paint.click, seed.submit], [stage.keep, *more, *controls], stage.places,
+        stage.paint, stage.stop,
+    )  # fmt: skip
+    stage.places["view"].select(use_seed, None, [seed, count], **QUICK)
+    # Settings survive a reload.
     gr.on(
         [control.change for control in controls], None, controls, None,
-        js=f"(...values) => guidance.keep('{name}', {list(panel.fields)}, values)", api_visibility="private",
+        js=f"(...values) => guidance.keep('{panel.name}', {list(panel.fields)}, values)", api_visibility="private",
     )  # fmt: skip
 
 

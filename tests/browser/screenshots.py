@@ -6,6 +6,7 @@ python -m tests.browser.screenshots OUTDIR
 import os
 import shutil
 import sys
+import tempfile
 from itertools import product
 from pathlib import Path
 
@@ -13,9 +14,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 
+from guidance import settings  # noqa: E402
 from guidance.ui import page as ui  # noqa: E402
+from tests.browser.test_finetune_tab import choose, fill, painted  # noqa: E402
 
-TABS = ("color", "clip", "digits", "history")
+TABS = ("color", "clip", "digits", "finetune", "history")
 WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -24,6 +27,7 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 def main(out: Path) -> None:
     """Serve the page on a free port and photograph every tab."""
     out.mkdir(parents=True, exist_ok=True)
+    settings.TRAINED = Path(tempfile.mkdtemp())
     demo = ui.build()
     url = ui.launch(demo, host="127.0.0.1", port=None, quiet=True)
     with sync_playwright() as playwright:
@@ -52,8 +56,14 @@ def photograph(page: Page, index: int, name: str, path: Path) -> None:
         return
     page.wait_for_selector(f"#{name}-paint", state="visible")
     page.screenshot(path=f"{path}-1-before.png", full_page=True)
+    if name == "finetune":
+        choose(page, painted(settings.TRAINED))
+        fill(page, path.name, "0.1")
     page.click(f"#{name}-paint")
     page.wait_for_selector(f'#{name}-status [data-state="done"]')
+    if name == "finetune":
+        page.screenshot(path=f"{path}-2-after.png", full_page=True)
+        return
     page.click(f"#{name}-film > button")
     page.locator(f"#{name}-film .g-film input").fill("8")
     page.click(f"#{name}-advanced > button")

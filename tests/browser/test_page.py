@@ -50,6 +50,7 @@ def test_painting_previews_and_ends_in_pictures_that_can_be_kept(page, tmp_path)
     page.wait_for_selector(FINAL)
     assert status(page, "done").startswith("Done: 2 pictures in 30 steps")
     assert page.evaluate("window.states") == ["preview", "final"]
+    assert [page.inner_text(f"#color-{button}") for button in ("paint", "stop")] == ["Paint", "Stop"]
     assert page.locator("#color-view img").count() == 4
     singles = [ColorRecipe(steps=30, seed=k) for k in range(2)]
     made = [recipe for single in singles for recipe in (single.unguided(), single)]
