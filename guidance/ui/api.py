@@ -75,8 +75,8 @@ def digits(compute: run.Compute) -> None:
 
     def digits(
         digits: str = N.digits, guidance: str = N.guidance, scale: float | None = None,
-        conditioning: str = N.conditioning, start: float = N.start, stop: float | None = None, solver: str = N.solver,
-        steps: int = N.steps, seed: int = N.seed, count: int = N.count,
+        conditioning: str = N.conditioning, start: float | None = None, stop: float | None = None,
+        solver: str = N.solver, steps: int = N.steps, seed: int = N.seed, count: int = N.count,
     ) -> list[gr.FileData]:  # fmt: skip
         """Draw the digits asked for, `count` times in the order given; gives 28 px PNG files with their recipes inside.
 

@@ -47,7 +47,7 @@ def compared(recipe: DigitRecipe, comparison: str) -> Variants:
     if comparison == "conditioning":
         return {CONDITIONINGS[name]: replace(recipe, conditioning=name) for name in recipes.CONDITIONINGS}
     if comparison == "guidance":
-        others = {name: replace(recipe, guidance=name, scale=None, stop=None) for name in recipes.GUIDANCES}
+        others = {name: replace(recipe, guidance=name, scale=None, start=None, stop=None) for name in recipes.GUIDANCES}
         return {GUIDANCES[name]: other for name, other in (others | {recipe.guidance: recipe}).items()}
     if comparison == "strength" and recipe.guidance != "none":
         scales = sorted({*STRENGTHS, recipe.scale})
@@ -78,10 +78,11 @@ def scale_slider(guidance: str, scale: float | None = None) -> dict:
     }  # fmt: skip
 
 
-def by_guidance(guidance: str) -> tuple[gr.Slider, float]:
-    """The strength and where guidance stops, under a kind of guidance."""
+def by_guidance(guidance: str) -> tuple[gr.Slider, float, float]:
+    """The strength and where guidance begins and ends, under a kind of guidance."""
     guidance = guidance if guidance in GUIDANCES else DigitRecipe.guidance
-    return gr.Slider(**scale_slider(guidance)), recipes.DIGIT_DEFAULTS[guidance]["stop"]
+    defaults = recipes.DIGIT_DEFAULTS[guidance]
+    return gr.Slider(**scale_slider(guidance)), defaults["start"], defaults["stop"]
 
 
 def show(recipe: DigitRecipe) -> list:
@@ -138,7 +139,8 @@ def tab(compute: run.Compute, jobs: Jobs, read: Read) -> stage.Panel:
         return compare.ask(recipe, comparison, (x, xs, y, ys), compared)
 
     panel = stage.Panel(NAME, DigitRecipe, {name: made[name] for name in FIELDS}, show)
-    made["guidance"].input(by_guidance, made["guidance"], [made["scale"], made["stop"]], **stage.QUICK)
+    led = [made[name] for name in ("scale", "start", "stop")]
+    made["guidance"].input(by_guidance, made["guidance"], led, **stage.QUICK)
     stage.examples(here, picks, example, [made["digits"], made["count"]])
     stage.wire(here, run.runner(compute, run.Tab(parse, partial(render, read)), jobs), panel, more)
     return panel
