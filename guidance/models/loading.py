@@ -5,7 +5,8 @@ import pickle
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, ModelMixin, UNet2DModel
+from diffusers.utils import is_accelerate_available
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -114,11 +115,13 @@ def check(weights: Path, source: str) -> None:
 
 def part(kind: type[nn.Module], weights: Path, source: str, dtype: torch.dtype) -> nn.Module:
     """A network of a class of diffusers or transformers with the weights beside its configuration, on the device."""
+    # Without accelerate, which only training needs, diffusers would warn of doing what it then does.
+    memory = {"low_cpu_mem_usage": is_accelerate_available()} if issubclass(kind, ModelMixin) else {}
     try:
         with building:
             network, info = kind.from_pretrained(
                 weights.parent, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype,
-                output_loading_info=True, local_files_only=True,
+                output_loading_info=True, local_files_only=True, **memory,
             )  # fmt: skip
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"The weights of {source} do not fit its configuration.") from error
