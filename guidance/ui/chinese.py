@@ -39,6 +39,7 @@ CHINESE: dict[str, str] = {
     # Controls that several tabs have
     "Strength": "强度",
     "Pictures": "张数",
+    "Your pictures": "您的图片",
     "Each from its own noise.": "每张从各自的噪声开始。",
     "Seed": "种子",
     "The same number, the same pictures; each picture adds one.": "相同的数字得到相同的图片；每张依次加一。",

@@ -136,7 +136,8 @@ def tab(jobs: Jobs, models: list[gr.Dropdown]) -> None:
     with gr.Row(elem_classes="g-layout"):
         with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
             files = gr.File(
-                label=t("Pictures"), file_count="multiple", file_types=["image"], elem_id="finetune-files", height=180
+                label=t("Your pictures"), file_count="multiple", file_types=["image"], elem_id="finetune-files",
+                height=180,
             )
             name = gr.Textbox(
                 "my-pictures", label=t("Name"), max_lines=1, elem_id="finetune-name",
