@@ -160,13 +160,14 @@ def digit_plan(recipe: DigitRecipe, generators: list[torch.Generator]) -> Plan:
     by_classifier = recipe.guidance in CLASSIFIERS
     # A classifier leads the network that is told nothing, which is w = 0; without guidance, w = 1.
     scale = {"classifier-free": recipe.scale, "none": 1.0}.get(recipe.guidance, 0.0)
-    acts = [1.0] * len(weights) if by_classifier else weights
+    # The interval is for going beyond the network: with less than w = 1 every step knows less of the digit, or nothing.
+    acts = weights if scale > 1 else [1.0] * len(weights)
     predict = classifier_free(model.eps, labels, null, schedule, scale=scale, weights=acts)
     if by_classifier and recipe.scale > 0:
         classifier = in_batches(catalogue.digit_classifier(recipe.guidance), model.batch)
         log_probability = CLASSIFIERS[recipe.guidance](classifier, labels)
         predict = classifier_guide(predict, log_probability, schedule, scale=recipe.scale, weights=weights)
-    return Plan(model, schedule, predict, weights)
+    return Plan(model, schedule, predict, weights if by_classifier else acts)
 
 
 PLANS: dict[type, Callable[[Recipe, list[torch.Generator]], Plan]] = {

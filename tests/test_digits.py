@@ -2,12 +2,14 @@
 
 import gzip
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 from PIL import Image
+from safetensors.torch import load_file
 
 from guidance import DigitRecipe, generate, images, read_digits
 from guidance.__main__ import main
@@ -20,6 +22,7 @@ from guidance.recipes import CONDITIONINGS, GUIDANCES
 from guidance.sampling.guides import classifier_free, classifier_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
+from guidance.training import digits
 from tests.exact import Mixture, generators, noise, tiny_unet
 
 
@@ -239,6 +242,23 @@ def test_a_tiny_training_leaves_weights_that_load(options, data, tmp_path):
              "notebook-digits": DENOISERS["channels"]}  # fmt: skip
     loaded = catalogue.read(kinds[options[0]], out / "model.safetensors")
     assert not any(weight.requires_grad for weight in loaded.parameters())
+
+
+def test_the_course_s_training_resumes_to_the_weights_of_a_whole_one(data, tmp_path):
+    def run(steps: int, out: str) -> dict:
+        settings = replace(digits.NOTEBOOK, out=tmp_path / out, steps=steps)
+        digits.notebook(settings, data=data, batch=8)
+        return load_file(tmp_path / out / "model.safetensors")
+
+    whole = run(4, "whole")
+    run(2, "parts")
+    again = run(4, "parts")
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_a_scale_of_zero_knows_nothing_of_the_digit():
+    one, seven = (pixels(DigitRecipe(digits=digit, scale=0, steps=3))[0] for digit in "17")
+    assert np.array_equal(one, seven)
 
 
 def test_training_without_data_or_with_a_stray_option_says_so(tmp_path, capsys, monkeypatch):

@@ -36,7 +36,8 @@ NOTEBOOK = {"conditioning": "channels", "scale": 1.0, "solver": "ddpm", "steps":
 
 def passes(recipe: DigitRecipe) -> int:
     """How often the denoiser sees a picture, both halves of classifier-free guidance counted."""
-    guided = sum(recipe.start <= i / recipe.steps < recipe.stop for i in range(recipe.steps))
+    inside = (recipe.start <= i / recipe.steps < recipe.stop for i in range(recipe.steps))
+    guided = sum(inside) if recipe.scale > 1 else recipe.steps
     return recipe.steps + guided * (recipe.guidance == "classifier-free" and recipe.scale not in (0, 1))
 
 

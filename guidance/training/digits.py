@@ -16,7 +16,7 @@ from guidance.training.trainer import Settings, save_half, train
 DATA = Path("runs/mnist")
 DROP = 0.1  # the share of labels that are dropped, as in classifier-free guidance (Ho and Salimans, arXiv:2207.12598)
 DENOISER = Settings(Path("runs/digits"), steps=20_000, learning_rate=1e-3, ema_decay=0.999)
-NOTEBOOK = Settings(Path("runs/notebook-digits"), steps=10_000, learning_rate=1e-3)
+NOTEBOOK = Settings(Path("runs/notebook-digits"), steps=10_000, learning_rate=1e-3, every=200)
 CLASSIFIER = Settings(Path("runs/digit-classifier"), steps=6_000, learning_rate=1e-3, ema_decay=0.998)
 JUDGE = Settings(Path("runs/digit-judge"), steps=7_000, learning_rate=3e-3, ema_decay=0.998)
 
@@ -75,21 +75,34 @@ def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data:
 
 
 def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 128) -> None:
-    """The course's own training, to compare with: Adam at 1e-3, eps, no EMA, no dropped labels; ten epochs."""
+    """The course's own training, to compare with: Adam at 1e-3, eps, no EMA, no dropped labels; ten epochs. Resumes."""
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network, scheduler = DENOISERS["channels"]().to(device), DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
     pictures, labels = mnist(data, "train", device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    epochs = torch.cat([torch.randperm(len(pictures)) for _ in range(10)]).to(device)
-    for chosen in tqdm(epochs.split(batch)[: settings.steps]):
-        x0, noise = scaled(pictures[chosen]), torch.randn(len(chosen), 1, 28, 28, device=device)
-        t = torch.randint(0, 999, (len(chosen),), device=device)
+    parts = torch.cat([torch.randperm(len(pictures)) for _ in range(10)]).split(batch)[: settings.steps]
+    settings.out.mkdir(parents=True, exist_ok=True)
+    checkpoint, first = settings.out / "checkpoint.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    for step in tqdm(range(first, len(parts)), initial=first, total=len(parts)):
+        generator, chosen = torch.Generator().manual_seed(step), parts[step].to(device)
+        x0 = scaled(pictures[chosen])
+        noise = torch.randn(x0.shape, generator=generator).to(device)
+        t = torch.randint(0, 999, (len(chosen),), generator=generator).to(device)
         eps = network(scheduler.add_noise(x0, noise, t), t, labels[chosen]).sample
         mse_loss(eps, noise).backward()
         optimizer.step()
         optimizer.zero_grad()
-    save_half(network, settings.out / "model.safetensors")
+        if (step + 1) % settings.every == 0 or step + 1 == len(parts):
+            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
+            torch.save(state, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").replace(checkpoint)
+            save_half(network, settings.out / "model.safetensors")
 
 
 def classifier(settings: Settings = CLASSIFIER, *, data: Path = DATA, batch: int = 128, blind: bool = False) -> None:
