@@ -299,3 +299,16 @@ def test_the_command_line_notes_unknown_words_and_makes_pictures_again(tmp_path,
     assert main(["again", str(tmp_path / "a" / "001.png"), "--out", str(tmp_path / "b")]) == 0
     first, second = (np.asarray(Image.open(tmp_path / name)) for name in ("a/001.png", "b/000.png"))
     assert np.array_equal(first, second)
+
+
+def test_the_layout_of_transformers_changes_nothing_they_see():
+    config = {"embed_dim": 16, "vision_cfg": {"image_size": 32, "layers": 2, "width": 64, "patch_size": 8},
+              "text_cfg": {"context_length": 8, "vocab_size": 20, "width": 32, "heads": 2, "layers": 2}}  # fmt: skip
+    network = clips.build(config).eval()
+    pictures, words = torch.rand(3, 3, 32, 32), torch.randint(20, (2, 8))
+    before = network.encode_image(pictures), network.encode_text(words)
+    assert network.visual.transformer.batch_first
+    clips.sequence_first(network)
+    assert not network.visual.transformer.batch_first
+    for first, then in zip(before, (network.encode_image(pictures), network.encode_text(words)), strict=True):
+        assert torch.allclose(first, then, atol=1e-5)

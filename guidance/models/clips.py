@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HTTPError
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+from open_clip.transformer import Transformer
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Clip:
     """A frozen CLIP on its device that takes pictures in [0, 1] and gives float32 embeddings."""
 
     def __init__(self, network: nn.Module, tokenizer: object, mean: list[float], std: list[float]):
-        self.network = network.eval().requires_grad_(False)  # open_clip's models come in training mode
+        self.network = sequence_first(network.eval().requires_grad_(False))  # open_clip's come in training mode
         self.tokenizer = tokenizer
         weight = next(network.parameters())
         self.device, self.dtype = weight.device, weight.dtype
@@ -63,6 +64,20 @@ class Clip:
         ids = self.tokenizer([prompt])[0]
         longer = len(self.tokenizer.encode(prompt)) + 2 if hasattr(self.tokenizer, "encode") else 0
         return [f"The prompt is longer than the {len(ids)} tokens CLIP reads: its end was cut."] * (longer > len(ids))
+
+
+def sequence_first(network: CLIP) -> CLIP:
+    """Lay the pictures of open_clip's transformers out as (L, N, D).
+
+    From (N, L, D), attention transposes its input without copying it, and torch then multiplies a copy of its weights
+    by each place of the sequence: in bf16 on a CPU that is fifteen times the work of all the rest.
+    """
+    for part in network.modules():
+        if isinstance(part, Transformer) and part.batch_first:
+            part.batch_first = False
+            for block in part.resblocks:
+                block.attn.batch_first = False
+    return network
 
 
 def word_notes(tokenizer: WordTokenizer, prompt: str) -> list[str]:
