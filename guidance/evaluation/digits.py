@@ -111,14 +111,17 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Accuracy and Frechet distance over the scale, a curve per kind of guidance."""
+    """Accuracy and Frechet distance over the scale, a curve per kind of guidance, all from as many pictures."""
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if row["what"] in SCALES]
+    fewest = min(row["pictures"] for row in rows)
     figure = Figure(figsize=(11, 4), layout="constrained")
     for axes, measured in zip(figure.subplots(1, 2), ("accuracy %", "Frechet"), strict=True):
         for guidance in SCALES:
             curve = [row for row in rows if row["what"] == guidance and row["conditioning"] == DEFAULT.conditioning]
-            curve = [row for row in curve if (row["solver"], row["steps"]) == (DEFAULT.solver, DEFAULT.steps)]
+            alike = (DEFAULT.solver, DEFAULT.steps, fewest)
+            curve = [row for row in curve if (row["solver"], row["steps"], row["pictures"]) == alike]
             points = sorted({(row["scale"], row[measured]) for row in curve})
             axes.plot(*zip(*points, strict=True), "o-", label=guidance, markersize=4)
         axes.set(xlabel="scale", ylabel=measured, yscale="log" if measured == "Frechet" else "linear")

@@ -66,7 +66,7 @@ def page(browser, url) -> Iterator:
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url)
     page.wait_for_selector("#color-paint")
-    page.wait_for_function("guidance.standing()")
+    page.wait_for_function("window.guidance?.standing()")
     yield page
     context.close()
     assert not left
