@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from guidance.evaluation import metrics
 from guidance.evaluation.tables import Table
-from guidance.generation import images, to_pixels
+from guidance.generation import digit_plan, images, to_pixels
 from guidance.models import catalogue
 from guidance.models.digits import DENOISERS, SCHEDULER
 from guidance.models.model import Model
@@ -36,9 +36,9 @@ NOTEBOOK = {"conditioning": "channels", "scale": 1.0, "solver": "ddpm", "steps":
 
 def passes(recipe: DigitRecipe) -> int:
     """How often the denoiser sees a picture, both halves of classifier-free guidance counted."""
-    inside = (recipe.start <= i / recipe.steps < recipe.stop for i in range(recipe.steps))
-    guided = sum(inside) if recipe.scale > 1 else recipe.steps
-    return recipe.steps + guided * (recipe.guidance == "classifier-free" and recipe.scale not in (0, 1))
+    plan = digit_plan(replace(recipe, digits="0", count=1), [torch.Generator()])
+    doubled = recipe.guidance == "classifier-free" and recipe.scale not in (0, 1)
+    return recipe.steps + doubled * sum(weight > 0 for weight in plan.weights)
 
 
 def drawn(recipe: DigitRecipe, labels: list[int]) -> Tensor:

@@ -70,7 +70,7 @@ def sequence_first(network: CLIP) -> CLIP:
     """Lay the pictures of open_clip's transformers out as (L, N, D).
 
     From (N, L, D), attention transposes its input without copying it, and torch then multiplies a copy of its weights
-    by each place of the sequence: in bf16 on a CPU that is fifteen times the work of all the rest.
+    by each place of the sequence: in bf16 on a CPU that is more than ten times the work of all the rest.
     """
     for part in network.modules():
         if isinstance(part, Transformer) and part.batch_first:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers.models.attention_processor import Attention, AttnProcessor
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample, mse_loss
@@ -11,7 +12,7 @@ from torchvision.datasets import MNIST
 from tqdm import tqdm
 
 from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.training.trainer import Settings, save_half, train
+from guidance.training.trainer import Settings, keep, save_half, train
 
 DATA = Path("runs/mnist")
 DROP = 0.1  # the share of labels that are dropped, as in classifier-free guidance (Ho and Salimans, arXiv:2207.12598)
@@ -49,11 +50,19 @@ def sheet(network: nn.Module, device: str) -> Image.Image:
     return Image.fromarray(image.cpu().numpy()).resize((448, 560), Image.Resampling.NEAREST)
 
 
+def plain_attention(network: nn.Module) -> nn.Module:
+    """A network without torch's fused attention, whose gradient is slow on a CPU for heads as small as ours."""
+    for part in network.modules():
+        if isinstance(part, Attention):
+            part.set_processor(AttnProcessor())
+    return network
+
+
 def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data: Path = DATA, batch: int = 64) -> None:
     """Train a denoiser on MNIST's training split and keep fp16 weights in `settings.out`/model.safetensors."""
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, scheduler = DENOISERS[conditioning](), DDIMScheduler.from_config(SCHEDULER)
+    network, scheduler = plain_attention(DENOISERS[conditioning]()), DDIMScheduler.from_config(SCHEDULER)
     pictures, labels = mnist(data, "train", device)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
@@ -78,7 +87,8 @@ def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 1
     """The course's own training, to compare with: Adam at 1e-3, eps, no EMA, no dropped labels; ten epochs. Resumes."""
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    network, scheduler = DENOISERS["channels"]().to(device), DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
+    network = plain_attention(DENOISERS["channels"]()).to(device)
+    scheduler = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
     pictures, labels = mnist(data, "train", device)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     parts = torch.cat([torch.randperm(len(pictures)) for _ in range(10)]).split(batch)[: settings.steps]
@@ -94,14 +104,14 @@ def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 1
         x0 = scaled(pictures[chosen])
         noise = torch.randn(x0.shape, generator=generator).to(device)
         t = torch.randint(0, 999, (len(chosen),), generator=generator).to(device)
-        eps = network(scheduler.add_noise(x0, noise, t), t, labels[chosen]).sample
-        mse_loss(eps, noise).backward()
+        with torch.autocast(device, torch.bfloat16):
+            eps = network(scheduler.add_noise(x0, noise, t), t, labels[chosen]).sample
+        mse_loss(eps.float(), noise).backward()
         optimizer.step()
         optimizer.zero_grad()
         if (step + 1) % settings.every == 0 or step + 1 == len(parts):
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            torch.save(state, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
+            keep(state, checkpoint)
             save_half(network, settings.out / "model.safetensors")
 
 

@@ -70,12 +70,11 @@ def train(
         step, seconds, history = state["step"], state["seconds"], state["history"]
 
     def save() -> None:
-        """Write checkpoint, curve and samples; a half-written checkpoint never replaces a whole one."""
+        """Write checkpoint, curve and samples."""
         if not accelerator.is_main_process:
             return
         state = {"network": network.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict()}
-        torch.save(state | {"step": step, "seconds": seconds, "history": history}, checkpoint.with_suffix(".part"))
-        checkpoint.with_suffix(".part").replace(checkpoint)
+        keep(state | {"step": step, "seconds": seconds, "history": history}, checkpoint)
         (settings.out / "history.json").write_text(json.dumps(history))
         plot(history, settings.out / "loss.png")
         look()
@@ -127,6 +126,12 @@ def train(
     accelerator.end_training()
     ema.copy_to(network.parameters())
     return network
+
+
+def keep(state: dict, checkpoint: Path) -> None:
+    """Write a checkpoint; a half-written one never replaces a whole one."""
+    torch.save(state, checkpoint.with_suffix(".part"))
+    checkpoint.with_suffix(".part").replace(checkpoint)
 
 
 def save_half(network: torch.nn.Module, path: Path) -> None:

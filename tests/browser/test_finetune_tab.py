@@ -7,6 +7,7 @@ from torchvision.transforms.functional import to_pil_image
 
 from guidance import settings
 from guidance.training.landscapes import paint
+from tests.browser.test_page import idle
 from tests.browser.test_tabs import open_tab, status
 from tests.browser.test_wishes import ready
 
@@ -27,6 +28,7 @@ def choose(page, paths: list[Path]) -> None:
 
 def fill(page, name: str, minutes: str) -> None:
     """Type into the tab's controls."""
+    idle(page)
     for control, text in (("name input, #finetune-name textarea", name), ('minutes input[type="number"]', minutes)):
         page.fill(f"#finetune-{control}", text)
         page.keyboard.press("Tab")
@@ -49,6 +51,7 @@ def test_a_model_learns_from_pictures_and_is_steered_at_once(page, tmp_path, mon
     ready(page)
     open_tab(page, "Colour", "color")
     page.click("#color-advanced > button")
+    idle(page)
     page.locator("#color-steps input[type=number]").fill("3")
     page.get_by_label("Model", exact=True).first.click()
     page.get_by_role("option", name="ten").click()

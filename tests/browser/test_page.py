@@ -19,8 +19,14 @@ def status(page, state: str) -> str:
     return page.wait_for_selector(f'#color-status [data-state="{state}"]').inner_text()
 
 
+def idle(page) -> None:
+    """Wait until a tab or a fold that was just opened is all there: what is typed while Gradio makes it can be lost."""
+    page.evaluate("() => new Promise(done => requestIdleCallback(() => requestIdleCallback(done)))")
+
+
 def number(page, label: str, value: object) -> None:
     """Type into the number box of a slider, or of the seed."""
+    idle(page)
     slider = f'input[aria-label="number input for {label}"]:visible'
     box = page.locator(".g-seed input:visible" if label == "Seed" else slider)
     box.fill(str(value))

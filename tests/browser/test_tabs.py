@@ -5,6 +5,7 @@ from PIL import Image
 
 from guidance import metadata
 from guidance.recipes import ClipRecipe, DigitRecipe
+from tests.browser.test_page import idle
 
 
 def open_tab(page, label: str, name: str) -> None:
@@ -21,6 +22,7 @@ def status(page, name: str, state: str) -> str:
 def small(page, name: str, count: int, steps: int = 4) -> None:
     """Ask for little, so that the test is quick."""
     page.click(f"#{name}-advanced > button")
+    idle(page)
     for box, value in ((f"#{name}-count", count), (f"#{name}-steps", steps)):
         field = page.locator(f'{box} input[type="number"]')
         field.fill(str(value))
