@@ -22,7 +22,7 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
          "ViT-B-16-SigLIP/webli")  # fmt: skip
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
-    "fast": {"rule": "normalized", "scale": 0.25, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 1},
+    "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 1},
     "quality": {"rule": "normalized", "scale": 0.2, "method": "shortcut", "weight": "constant", "cuts": 8, "travel": 4},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0},
 }

@@ -5,7 +5,7 @@ import torch
 from diffusers import DDIMScheduler
 
 from guidance.losses.color import COLOR_LOSSES, target
-from guidance.sampling.guides import GuidanceError, loss_guide, network
+from guidance.sampling.guides import SPECTRUM, GuidanceError, loss_guide, network
 from guidance.sampling.sample import Prediction, sample
 from guidance.sampling.schedule import Schedule, strengths
 from tests.exact import Mixture, noise, tiny_unet
@@ -115,6 +115,33 @@ def test_a_picture_does_not_depend_on_its_neighbours(method, rule):
     beside = steer(Mixture(schedules[2]), schedules[2], torch.cat([x[:1], other]), method=method, rule=rule)
     assert torch.allclose(together[:1], alone, atol=1e-9)
     assert torch.allclose(beside[:1], alone, atol=1e-9)
+
+
+def test_the_shortcut_bends_as_a_perfect_network_of_gaussian_pictures_would():
+    size, i = 8, 7
+    schedule = Schedule(EXACT, "ddim", 10)
+    alpha, sigma = schedule.alpha[i], schedule.sigma[i]
+    place = torch.cartesian_prod(torch.arange(size), torch.arange(size)).double()
+    wave = torch.minimum(place, size - place)
+    power = SPECTRUM / ((wave / size).square().sum(1)).clamp_min(1 / size**2)
+    phase = 2 * torch.pi / size * (place[:, None] - place[None]) @ place.T  # (from, to, wave)
+    covariance = (phase.cos() * power).mean(2)
+    denoiser = alpha * covariance @ torch.linalg.inv(alpha**2 * covariance + sigma**2 * torch.eye(size**2))
+    x = noise(2, size).double()
+    goal = torch.randn(x.shape, generator=torch.Generator().manual_seed(3)).double()
+
+    def eps(x_t, t):
+        return (x_t - alpha * (x_t.flatten(2) @ denoiser.T).view_as(x_t)) / sigma
+
+    bends = {}
+    for method in ("shortcut", "full"):
+        predict = loss_guide(
+            network(eps, schedule), lambda x0, i: (x0 * goal).sum((1, 2, 3)), schedule, scale=0.1,
+            weights=strengths(schedule), method=method,
+        )  # fmt: skip
+        bends[method] = predict(x, i).eps - eps(x, 0)
+    assert torch.allclose(bends["shortcut"], bends["full"], atol=1e-5)
+    assert bends["full"].square().mean() > 1e-3
 
 
 def test_strength_does_not_depend_on_resolution():

@@ -10,7 +10,9 @@ from guidance.sampling.schedule import Schedule
 
 BLEW_UP = "The guidance blew up at step {step} of {steps} with scale {scale:g}: lower the scale."
 SHIFT = 0.5  # a classifier moves x0, in [-1, 1], by no more than this
-CAP = 1.0  # no step is bent by more than the noise it holds
+CAP = 1.0  # no step is bent by more than the noise it holds ...
+REACH = 2.0  # ... nor x0, in [-1, 1], moved by more than this
+SPECTRUM = 0.0054  # pictures in [-1, 1] have about this power over f**2 at f cycles a pixel
 
 
 class GuidanceError(RuntimeError):
@@ -27,6 +29,20 @@ def rms(x: Tensor) -> Tensor:
     return x.square().mean((1, 2, 3), keepdim=True).sqrt()
 
 
+def passed(gradient: Tensor, schedule: Schedule, i: int) -> Tensor:
+    """A gradient (B, C, H, W) that took eps as a constant, as a network would have passed it on: Wiener's filter.
+
+    The gradient through a perfect network is, up to a factor, Cov(x0 | x_t) times the gradient at x0 (arXiv:2310.06721).
+    Here that is the covariance of Gaussian pictures with the spectrum of natural ones (Field 1987): while there is
+    noise, only the coarse is worth bending, and what would be a disturbance of single pixels is left out.
+    """
+    high, wide = gradient.shape[2:]
+    f_squared = torch.fft.fftfreq(high)[:, None].square() + torch.fft.rfftfreq(wide).square()
+    power = SPECTRUM / f_squared.clamp_min(max(high, wide) ** -2)
+    share = power / (schedule.alpha[i] ** 2 * power + schedule.sigma[i] ** 2)
+    return torch.fft.irfft2(torch.fft.rfft2(gradient) * share.to(gradient.device), s=(high, wide))
+
+
 def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
     """eps + bend; where the solver clips x0, no further than its range: the bend's share in eps points uphill."""
     if schedule.clips:
@@ -38,7 +54,8 @@ def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Pr
 
 def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
-    bend = bend.clamp(max=CAP) * rms(prediction.eps) * gradient / rms(gradient).clamp_min(1e-20)
+    bend = bend.clamp(max=min(CAP, REACH * schedule.alpha[i] / schedule.sigma[i]))
+    bend = bend * rms(prediction.eps) * gradient / rms(gradient).clamp_min(1e-20)
     return bent(prediction, bend, schedule, i)
 
 
@@ -57,8 +74,8 @@ def loss_guide(
     """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
     `loss` takes x0 (B, C, H, W), unclamped, and gives (B,). `method` "shortcut" takes eps as a constant (the course's
-    variant 1; MPGD, arXiv:2311.16424), "full" sends the gradient through the network (its variant 2; DPS,
-    arXiv:2209.14687). `weights` is w(t) for each step. `fade` is a factor sqrt(min(1, loss / first loss)).
+    variant 1; MPGD, arXiv:2311.16424), in the normalized rule with a filter in its place (`passed`); "full" sends the
+    gradient through the network (its variant 2; DPS, arXiv:2209.14687). `weights` is w(t) for each step. `fade` is a factor sqrt(min(1, loss / first loss)).
     """
     first = None
 
@@ -83,6 +100,8 @@ def loss_guide(
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
         if not gradient.isfinite().all():
             raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
+        if method == "shortcut" and rule == "normalized":
+            gradient = passed(gradient, schedule, i)
         if not outer:
             prediction = prediction._replace(x_t=prediction.x_t.detach(), eps=prediction.eps.detach())
         losses = losses.detach()
