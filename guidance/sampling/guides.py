@@ -10,8 +10,7 @@ from guidance.sampling.schedule import Schedule
 
 BLEW_UP = "The guidance blew up at step {step} of {steps} with scale {scale:g}: lower the scale."
 SHIFT = 0.5  # a classifier moves x0, in [-1, 1], by no more than this
-CAP = 1.0  # no step is bent by more than the noise it holds ...
-REACH = 2.0  # ... nor x0, in [-1, 1], moved by more than this
+CAP = 1.0  # no step is bent by more than the noise it holds
 SPECTRUM = 0.0054  # pictures in [-1, 1] have about this power over f**2 at f cycles a pixel
 
 
@@ -54,8 +53,7 @@ def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Pr
 
 def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
-    bend = bend.clamp(max=min(CAP, REACH * schedule.alpha[i] / schedule.sigma[i]))
-    bend = bend * rms(prediction.eps) * gradient / rms(gradient).clamp_min(1e-20)
+    bend = bend.clamp(max=CAP) * rms(prediction.eps) * gradient / rms(gradient).clamp_min(1e-20)
     return bent(prediction, bend, schedule, i)
 
 
