@@ -23,7 +23,7 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 1},
-    "quality": {"rule": "normalized", "scale": 0.2, "method": "shortcut", "weight": "constant", "cuts": 8, "travel": 4},
+    "quality": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 8, "travel": 4},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0},
 }
 CONDITIONINGS = ("embedding", "channels", "attention")
