@@ -23,9 +23,10 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 1},
-    "quality": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 8, "travel": 4},
+    "quality": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 8,
+                "travel": 4},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0},
-}
+}  # fmt: skip
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
 # What a kind of guidance brings unless a recipe says otherwise. Classifier-free, the first and the late steps do better

@@ -31,8 +31,8 @@ def rms(x: Tensor) -> Tensor:
 def passed(gradient: Tensor, schedule: Schedule, i: int) -> Tensor:
     """A gradient (B, C, H, W) that took eps as a constant, as a network would have passed it on: Wiener's filter.
 
-    The gradient through a perfect network is, up to a factor, Cov(x0 | x_t) times the gradient at x0 (arXiv:2310.06721).
-    Here that is the covariance of Gaussian pictures with the spectrum of natural ones (Field 1987): while there is
+    Through a perfect network it is, up to a factor, Cov(x0 | x_t) times the gradient at x0 (arXiv:2310.06721). Here
+    that is the covariance of Gaussian pictures with the spectrum of natural ones (Field 1987): while there is
     noise, only the coarse is worth bending, and what would be a disturbance of single pixels is left out.
     """
     high, wide = gradient.shape[2:]
@@ -73,7 +73,8 @@ def loss_guide(
 
     `loss` takes x0 (B, C, H, W), unclamped, and gives (B,). `method` "shortcut" takes eps as a constant (the course's
     variant 1; MPGD, arXiv:2311.16424), in the normalized rule with a filter in its place (`passed`); "full" sends the
-    gradient through the network (its variant 2; DPS, arXiv:2209.14687). `weights` is w(t) for each step. `fade` is a factor sqrt(min(1, loss / first loss)).
+    gradient through the network (its variant 2; DPS, arXiv:2209.14687). `weights` is w(t) for each step. `fade` is a
+    factor sqrt(min(1, loss / first loss)).
     """
     first = None
 
