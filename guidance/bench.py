@@ -40,7 +40,10 @@ def ours(
     predict = network(model.eps, schedule)
     if method:
         loss = loss or COLOR_LOSSES["tone"](target("#2080ff"))
-        predict = loss_guide(predict, loss, schedule, scale=0.1, weights=strengths(schedule), method=method, fade=True)
+        predict = loss_guide(
+            predict, loss, schedule, scale=0.1, weights=strengths(schedule), method=method, fade=True,
+            passed=model.passed,
+        )  # fmt: skip
     for step in sample(predict, x, schedule):
         if step.i + 1 == stop:
             break

@@ -121,6 +121,7 @@ def steered(plan: Plan, recipe: ColorRecipe | ClipRecipe, loss: Loss, name: str,
     predict = loss_guide(
         plan.predict, lambda x0, i: loss(plan.model.decode(x0), i), plan.schedule, scale=recipe.scale, weights=weights,
         name=name, method=recipe.method, rule=recipe.rule, fade=fade and recipe.rule == "normalized",
+        passed=plan.model.passed,
     )  # fmt: skip
     return plan._replace(predict=predict, weights=weights)
 

@@ -5,7 +5,8 @@ import torch
 from diffusers import DDIMScheduler
 
 from guidance.losses.color import COLOR_LOSSES, target
-from guidance.sampling.guides import SPECTRUM, GuidanceError, loss_guide, network
+from guidance.models.spectrum import SPECTRUM, passed
+from guidance.sampling.guides import GuidanceError, loss_guide, network
 from guidance.sampling.sample import Prediction, sample
 from guidance.sampling.schedule import Schedule, strengths
 from tests.exact import Mixture, noise, tiny_unet
@@ -137,7 +138,7 @@ def test_the_shortcut_bends_as_a_perfect_network_of_gaussian_pictures_would():
     for method in ("shortcut", "full"):
         predict = loss_guide(
             network(eps, schedule), lambda x0, i: (x0 * goal).sum((1, 2, 3)), schedule, scale=0.1,
-            weights=strengths(schedule), method=method,
+            weights=strengths(schedule), method=method, passed=passed,
         )  # fmt: skip
         bends[method] = predict(x, i).eps - eps(x, 0)
     assert torch.allclose(bends["shortcut"], bends["full"], atol=1e-5)

@@ -42,6 +42,10 @@ class LatentModel:
         """What the VAE makes of latents."""
         return self.vae.decode((latents / self.scaling + self.shift).to(self.latents.dtype)).sample.float()
 
+    def passed(self, gradient: Tensor, alpha: float, sigma: float) -> Tensor:
+        """The gradient as it is: latents have another spectrum than pictures."""
+        return gradient
+
     @torch.no_grad()
     def embed(self, texts: list[str]) -> Tensor:
         """What `eps` takes as its condition: (B, tokens, D), one row for each text."""

@@ -7,6 +7,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
 from guidance.models.memory import activations, free
+from guidance.models.spectrum import passed
 
 
 class Model:
@@ -56,6 +57,10 @@ class Model:
     def decode(self, x0: Tensor) -> Tensor:
         """The pictures (B, C, H, W) that x0 stands for: of a model of pixels, x0."""
         return x0
+
+    def passed(self, gradient: Tensor, alpha: float, sigma: float) -> Tensor:
+        """A gradient at x0 (B, C, H, W) about as the network would pass it on to x_t = alpha x0 + sigma eps."""
+        return passed(gradient, alpha, sigma)
 
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""

@@ -11,7 +11,6 @@ from guidance.sampling.schedule import Schedule
 BLEW_UP = "The guidance blew up at step {step} of {steps} with scale {scale:g}: lower the scale."
 SHIFT = 0.5  # a classifier moves x0, in [-1, 1], by no more than this
 CAP = 1.0  # no step is bent by more than the noise it holds
-SPECTRUM = 0.0054  # pictures in [-1, 1] have about this power over f**2 at f cycles a pixel
 
 
 class GuidanceError(RuntimeError):
@@ -26,20 +25,6 @@ def network(eps: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Predict
 def rms(x: Tensor) -> Tensor:
     """The root mean square of each picture, (B, C, H, W) to (B, 1, 1, 1)."""
     return x.square().mean((1, 2, 3), keepdim=True).sqrt()
-
-
-def passed(gradient: Tensor, schedule: Schedule, i: int) -> Tensor:
-    """A gradient (B, C, H, W) that took eps as a constant, as a network would have passed it on: Wiener's filter.
-
-    Through a perfect network it is, up to a factor, Cov(x0 | x_t) times the gradient at x0 (arXiv:2310.06721). Here
-    that is the covariance of Gaussian pictures with the spectrum of natural ones (Field 1987): while there is
-    noise, only the coarse is worth bending, and what would be a disturbance of single pixels is left out.
-    """
-    high, wide = gradient.shape[2:]
-    f_squared = torch.fft.fftfreq(high)[:, None].square() + torch.fft.rfftfreq(wide).square()
-    power = SPECTRUM / f_squared.clamp_min(max(high, wide) ** -2)
-    share = power / (schedule.alpha[i] ** 2 * power + schedule.sigma[i] ** 2)
-    return torch.fft.irfft2(torch.fft.rfft2(gradient) * share.to(gradient.device), s=(high, wide))
 
 
 def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
@@ -68,13 +53,13 @@ RULES = {"normalized": normalized, "course": course}
 def loss_guide(
     predict: Predict, loss: Callable[[Tensor, int], Tensor], schedule: Schedule, *, scale: float, weights: list[float],
     name: str = "loss", method: str = "shortcut", rule: str = "normalized", fade: bool = False,
+    passed: Callable[[Tensor, float, float], Tensor] | None = None,
 ) -> Predict:  # fmt: skip
     """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
     `loss` takes x0 (B, C, H, W), unclamped, and gives (B,). `method` "shortcut" takes eps as a constant (the course's
-    variant 1; MPGD, arXiv:2311.16424), in the normalized rule with a filter in its place (`passed`); "full" sends the
-    gradient through the network (its variant 2; DPS, arXiv:2209.14687). `weights` is w(t) for each step. `fade` is a
-    factor sqrt(min(1, loss / first loss)).
+    variant 1; MPGD, arXiv:2311.16424), normalized with `passed` (gradient, alpha, sigma) for the network; "full" goes
+    through it (variant 2; DPS, arXiv:2209.14687). `weights` is w(t), `fade` a factor sqrt(min(1, loss / first loss)).
     """
     first = None
 
@@ -99,8 +84,8 @@ def loss_guide(
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
         if not gradient.isfinite().all():
             raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
-        if method == "shortcut" and rule == "normalized":
-            gradient = passed(gradient, schedule, i)
+        if passed and method == "shortcut" and rule == "normalized":
+            gradient = passed(gradient, schedule.alpha[i], schedule.sigma[i])
         if not outer:
             prediction = prediction._replace(x_t=prediction.x_t.detach(), eps=prediction.eps.detach())
         losses = losses.detach()
@@ -135,10 +120,7 @@ def classifier_guide(
     predict: Predict, log_probability: Callable[[Tensor, int], Tensor], schedule: Schedule, *,
     scale: float, weights: list[float],
 ) -> Predict:  # fmt: skip
-    """eps' = eps - s w(t) sigma_t grad log p(y | x_t) (Dhariwal and Nichol 2021, arXiv:2105.05233, algorithm 2).
-
-    `log_probability` takes x_t (B, C, H, W) and a timestep and gives (B,).
-    """
+    """eps' = eps - s w(t) sigma_t grad log p(y | x_t), given as (x_t, t) to (B,) (arXiv:2105.05233, algorithm 2)."""
 
     def guided(x_t: Tensor, i: int) -> Prediction:
         prediction = predict(x_t, i)
