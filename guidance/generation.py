@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy
 import torch
 from PIL import Image
 from torch import Tensor
@@ -29,7 +30,7 @@ from guidance.sampling.sample import Predict, order, sample
 from guidance.sampling.schedule import Schedule, strengths
 
 TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
-CUTS = 2**40  # beyond any seed of a picture
+RECENT = 0.8  # of candidates that one is shown whose loss has been the least, this much of it from the steps before
 TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
 TOLD = (GuidanceError, ModelError)  # errors whose message is for the user
 _device = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
@@ -101,6 +102,18 @@ def to_pixels(images: list[Image.Image]) -> Tensor:
     return torch.stack([pil_to_tensor(image) for image in images])
 
 
+def drawings(recipe: Recipe) -> list[tuple[int, int]]:
+    """All that is drawn for a recipe, the candidates of each picture beside one another: (seed, which candidate)."""
+    return [(seed, candidate) for seed in recipe.seeds for candidate in range(getattr(recipe, "candidates", 1))]
+
+
+def stream(seed: int, *key: int) -> torch.Generator:
+    """A generator for a seed and, unless the key is 0, something of its own: torch looks at 32 bits of a seed."""
+    if any(key):
+        seed = int(numpy.random.SeedSequence([seed, *key]).generate_state(1)[0])
+    return torch.Generator().manual_seed(seed)
+
+
 def base(recipe: ColorRecipe | ClipRecipe, generators: list[torch.Generator]) -> Plan:
     """The network before anything steers it, told the recipe's text if it takes one."""
     model = catalogue.get(recipe.model)
@@ -109,7 +122,7 @@ def base(recipe: ColorRecipe | ClipRecipe, generators: list[torch.Generator]) ->
     if not model.takes_text:
         notes = (TAKES_NO_TEXT,) if recipe.text or recipe.negative else ()
         return Plan(model, schedule, network(model.eps, schedule), nothing, notes=notes)
-    text, negative = model.embed([recipe.text, recipe.negative]).repeat_interleave(recipe.count, 0).chunk(2)
+    text, negative = model.embed([recipe.text, recipe.negative]).repeat_interleave(len(generators), 0).chunk(2)
     scale = 1.0 if recipe.text == recipe.negative else recipe.text_scale  # nothing to be led from: half the work
     predict = classifier_free(model.eps, text, negative, schedule, scale=scale, weights=[1.0] * len(nothing))
     return Plan(model, schedule, predict, nothing, notes=(*model.notes(recipe.text), *model.notes(recipe.negative)))
@@ -135,17 +148,19 @@ def color_plan(recipe: ColorRecipe, generators: list[torch.Generator]) -> Plan:
     return steered(plan, recipe, loss, "colour", fade=True)
 
 
-def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator]) -> Plan:
-    """A model, steered toward the recipe's prompt."""
+def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator], targets: Tensor | None = None) -> Plan:
+    """A model, steered toward the recipe's prompt, or each picture to its own row of `targets` (B, M, D)."""
     plan = base(recipe, generators)
     if recipe.scale > 0:
         judge = clips.get(recipe.clip)
-        targets = [judge.text(text) if text else judge.picture(unpack(recipe.image)) for text, _ in recipe.targets]
+        if targets is None:
+            goals = [judge.text(text) if text else judge.picture(unpack(recipe.image)) for text, _ in recipe.targets]
+            targets = torch.stack(goals)
         notes = tuple(note for text, _ in recipe.targets if text for note in judge.notes(text))
         # Cuts have generators of their own, so that their number does not change what a stochastic solver draws.
-        draws = [torch.Generator().manual_seed(seed + CUTS) for seed in recipe.seeds]
+        draws = [stream(*drawn, 1) for drawn in drawings(recipe)]
         loss = prompt_loss(
-            judge.encode_image, judge.size, torch.stack(targets), [weight for _, weight in recipe.targets],
+            judge.encode_image, judge.size, targets, [weight for _, weight in recipe.targets],
             cuts=recipe.cuts, generators=draws, steps=recipe.steps,
         )  # fmt: skip
         plan = steered(plan._replace(notes=plan.notes + notes), recipe, loss, "prompt")
@@ -195,22 +210,33 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
     `deadline` seconds.
     """
     started = time.monotonic()
-    generators = [torch.Generator().manual_seed(seed) for seed in recipe.seeds]
+    generators = [stream(*drawn) for drawn in drawings(recipe)]
     with memory():
         plan = PLANS[type(recipe)](recipe, generators)
+    for frame in frames(plan, generators, getattr(recipe, "candidates", 1)):
+        yield frame
+        if frame.step < frame.steps and time.monotonic() - started > deadline:
+            raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
+
+
+def frames(plan: Plan, generators: list[torch.Generator], candidates: int = 1) -> Iterator[Frame]:
+    """The steps of a plan; of the `candidates` of each picture, those show that are best so far."""
     steps = len(order(len(plan.schedule.timesteps), *plan.travel))
+    loss, shown = torch.zeros(len(generators)), torch.arange(0, len(generators), candidates)
     run = sample(plan.predict, plan.model.noise(generators), plan.schedule, plan.travel)
     for i in range(steps):
         with _device, memory():
             step = next(run)
         last = i + 1 == steps
         pull = (step.x_t * 0 + step.pull).square().mean(1, keepdim=True).sqrt()
+        if candidates > 1 and step.losses:
+            loss = RECENT * loss + (1 - RECENT) * sum(step.losses.values()).cpu()
+            shown = torch.arange(0, len(generators), candidates) + loss.view(-1, candidates).argmin(1)
         yield Frame(
-            i + 1, steps, step.x_t if last else step.x0, plan.model.decode, step.losses, step.x_t, pull,
+            i + 1, steps, (step.x_t if last else step.x0)[shown], plan.model.decode,
+            {name: value[shown] for name, value in step.losses.items()}, step.x_t[shown], pull[shown],
             plan.weights[step.i], plan.notes,
         )  # fmt: skip
-        if not last and time.monotonic() - started > deadline:
-            raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
 
 
 def held() -> tuple[list[tuple[str, int]], int]:

@@ -22,10 +22,12 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
          "ViT-B-16-SigLIP/webli")  # fmt: skip
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
-    "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 1},
-    "quality": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 8,
-                "travel": 4},
-    "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0},
+    "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
+             "candidates": 1},
+    "quality": {"rule": "normalized", "scale": 0.07, "method": "shortcut", "weight": "constant", "cuts": 2,
+                "travel": 2, "candidates": 8},
+    "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
+               "candidates": 1},
 }  # fmt: skip
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
@@ -152,7 +154,7 @@ class ClipRecipe(Batch):
     picture of seed + k, alone or in any batch.
     """
 
-    NO_GUIDANCE = {"scale": 0, "travel": 0}
+    NO_GUIDANCE = {"scale": 0, "travel": 0, "candidates": 1}
 
     prompt: str = "a snowy mountain at night with a moon"  # parts with weights: "snowy mountains:1 | clouds:-0.5"
     image: str = ""  # a picture as a prompt of weight 1: base64 of a WebP of at most 256 px
@@ -168,6 +170,7 @@ class ClipRecipe(Batch):
     weight: str | None = None  # w(t), the strength over the steps
     cuts: int | None = None  # random cuts of each picture that CLIP judges, all in one forward
     travel: int | None = None  # how often the middle steps are taken again
+    candidates: int | None = None  # from how many each picture is chosen: the one nearest to the prompt
     start: float = 0.0  # the share of the steps after which guidance begins ...
     stop: float = 1.0  # ... and ends
     solver: str = "ddim"
@@ -188,6 +191,7 @@ class ClipRecipe(Batch):
             "weight": choice("Weight", self.weight, WEIGHTS),
             "cuts": whole("Cuts", self.cuts, 1, 64),
             "travel": whole("Travel", self.travel, 0, 10),
+            "candidates": whole("Candidates", self.candidates, 1, 16),
             "count": whole("Count", self.count, 1, 64),
         }
         checked["scale"] = real("Scale", self.scale, 0, MAX_SCALES[checked["rule"]])
@@ -196,6 +200,7 @@ class ClipRecipe(Batch):
         if not any(weight for _, weight in self.targets):
             raise RecipeError("At least one part of the prompt must have a weight other than 0.")
         settle(self, checked | told(self) | sampling(self))
+        whole("Pictures times candidates", self.count * self.candidates, 1, 256)
         if self.travel and self.solver == "dpm++":
             raise RecipeError("Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step.")
 

@@ -5,6 +5,7 @@ import io
 import json
 import pathlib
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -17,6 +18,8 @@ from safetensors.torch import save_file
 from guidance import ClipRecipe, generate, images
 from guidance.__main__ import main
 from guidance.checks import RecipeError, pack, prompts
+from guidance.evaluation.clip import together
+from guidance.generation import drawings, stream, to_pixels
 from guidance.losses.clip import cut, great_circle, prompt_loss
 from guidance.metadata import read_png
 from guidance.models import clips
@@ -134,6 +137,8 @@ def test_weights_that_are_none(given):
         ({"prompt": "moon:0"}, "At least one part of the prompt must have a weight other than 0."),
         ({"cuts": 0}, "Cuts must be a whole number from 1 to 64."),
         ({"travel": 11}, "Travel must be a whole number from 0 to 10."),
+        ({"candidates": 0}, "Candidates must be a whole number from 1 to 16."),
+        ({"candidates": 16, "count": 17}, "Pictures times candidates must be a whole number from 1 to 256."),
         ({"scale": float("nan")}, "Scale must be a number from 0 to 1."),
         ({"preset": "best"}, "Preset must be one of: fast, quality, course."),
         ({"clip": "hf-hub:who/what"}, "CLIP must be one of: landscapes, ViT-B-32/openai, ViT-B-16/openai, "
@@ -179,7 +184,8 @@ def test_enormous_pictures_are_refused_unread(tmp_path):
         pack(tmp_path / "huge.png")
 
 
-@pytest.mark.parametrize("fields", [{}, {"preset": "quality"}, {"preset": "course"}, {"travel": 1, "solver": "ddpm"}])
+@pytest.mark.parametrize("fields", [{}, {"preset": "quality"}, {"preset": "course"}, {"travel": 1, "solver": "ddpm"},
+                                    {"candidates": 3}])  # fmt: skip
 def test_a_picture_is_the_same_alone_in_any_batch_and_on_a_second_run(fields):
     recipe = ClipRecipe(count=5, steps=4, seed=2, **fields)
     together = pixels(recipe)
@@ -198,7 +204,30 @@ def test_guidance_brings_clip_s_view_of_the_pictures_nearer():
             features = torch.nn.functional.normalize(judge.encode_image(x), dim=-1)
         return great_circle(features, judge.text("a red sunset")).mean()
 
-    assert distance(recipe) < 0.7 * distance(recipe.unguided())
+    near = distance(recipe)
+    assert near < 0.7 * distance(recipe.unguided())
+    assert distance(replace(recipe, candidates=4)) < near
+
+
+def test_a_picture_is_one_of_its_candidates_and_the_first_of_them_is_the_picture_without():
+    recipe = ClipRecipe(seed=7, steps=4, candidates=3)
+    alone = ClipRecipe(seed=7, steps=4, candidates=1)
+    drawn = {key: stream(*key).get_state() for key in drawings(recipe) + drawings(replace(recipe, seed=8))}
+    assert drawings(alone)[0] in drawn
+    assert all(torch.equal(drawn[key], stream(*key).get_state()) for key in drawn)
+    assert len({bytes(state.numpy()) for state in drawn.values()}) == 6
+    assert torch.equal(stream(7, 0).get_state(), torch.Generator().manual_seed(7).get_state())
+    assert not torch.equal(stream(7, 0, 1).get_state(), stream(7, 0).get_state())  # its cuts do not follow its noise
+    for frame in generate(recipe):
+        assert frame.x0.shape == frame.x_t.shape == (1, 3, 64, 64)
+        assert frame.losses["prompt"].shape == (1,)
+
+
+def test_many_prompts_in_a_batch_paint_each_as_alone():
+    recipe = ClipRecipe(seed=3, steps=4, candidates=2)
+    made = together(recipe, ["a red sunset", "snow", "night"])
+    alone = to_pixels(images(replace(recipe, prompt="snow", seed=4)))
+    assert torch.equal(((made[1:2] + 1) * 127.5).round().byte(), alone)
 
 
 def test_words():

@@ -46,14 +46,15 @@ def prompt_loss(
 ) -> Loss:  # fmt: skip
     """The mean over cuts and targets, by weight, of the squared great-circle distance; a negative weight repels.
 
-    `encode_image` takes (N, 3, size, size) in [0, 1] and gives (N, D); `targets` (M, D) are unit vectors.
+    `encode_image` takes (N, 3, size, size) in [0, 1] and gives (N, D); `targets` are unit vectors (M, D), or (B, M, D)
+    where each picture has its own.
     """
     shares = torch.tensor(weights) / sum(abs(weight) for weight in weights)
 
     def loss(x0: Tensor, i: int) -> Tensor:
         pictures = cut(x0, cuts, size, generators, i / steps)
         features = normalize(encode_image((pictures + 1) / 2).float(), dim=-1)  # (B * cuts, D)
-        distances = great_circle(features[:, None], targets.to(features)[None]) * shares.to(features)
-        return distances.sum(1).view(len(x0), cuts).mean(1)
+        distances = great_circle(features.view(len(x0), cuts, 1, -1), targets.to(features).unsqueeze(-3))
+        return (distances * shares.to(features)).sum(2).mean(1)
 
     return loss

@@ -30,6 +30,7 @@ class Clip:
     """A frozen CLIP on its device that takes pictures in [0, 1] and gives float32 embeddings."""
 
     def __init__(self, network: nn.Module, tokenizer: object, mean: list[float], std: list[float]):
+        network = network.to(memory_format=torch.channels_last)  # as convolutions want it
         self.network = sequence_first(network.eval().requires_grad_(False))  # open_clip's come in training mode
         self.tokenizer = tokenizer
         weight = next(network.parameters())
@@ -108,8 +109,9 @@ def built_in(folder: Path) -> Clip:
         network = build(config["model_cfg"])
     network.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
     preprocess = config["preprocess_cfg"]
-    return Clip(network.float().to(device()), WordTokenizer.read(folder / "vocabulary.json"), preprocess["mean"],
-                preprocess["std"])  # fmt: skip
+    where = device()
+    return Clip(network.to(where, precision(where)), WordTokenizer.read(folder / "vocabulary.json"),
+                preprocess["mean"], preprocess["std"])  # fmt: skip
 
 
 def downloaded(name: str) -> Clip:

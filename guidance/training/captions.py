@@ -66,6 +66,14 @@ def named(row: Tensor, generator: random.Random) -> list[str]:
     return [name for name in true if generator.random() < 0.6] or [generator.choice(true)]
 
 
+def broken(names: list[str], row: Tensor, generator: random.Random) -> list[str]:
+    """Attributes of row (len(ATTRIBUTES),) bool, one of them replaced by a false one of its kind."""
+    wrong = generator.choice(names)
+    kind = next(group for group in (LANDS, TIMES, TONES, FEATURES) if wrong in group)
+    false = [name for name, truth in zip(ATTRIBUTES, row.tolist(), strict=True) if name in kind and not truth]
+    return [generator.choice(false) if name == wrong else name for name in names]
+
+
 def fragment(names: list[str], generator: random.Random) -> str:
     """Attributes as people type them: words or adjectives beside one another, in any order."""
     names = generator.sample(names, len(names))

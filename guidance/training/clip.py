@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,13 +12,15 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoi
 from guidance.models import catalogue
 from guidance.models.clips import build
 from guidance.models.words import WordTokenizer, split
+from guidance.sampling.schedule import Schedule
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, noise_levels, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
-ESTIMATED = 0.5  # the share of pictures that are a sampler's estimates of them
+REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
+SAMPLED_STEPS = 12
 
 
 def vocabulary() -> list[str]:
@@ -32,7 +35,7 @@ def config(tokenizer: WordTokenizer) -> dict:
     """The model as open_clip describes models: a narrow ModifiedResNet at 64 px, a text transformer of two layers."""
     return {
         "embed_dim": 256,
-        "vision_cfg": {"layers": [1, 1, 1, 1], "width": 16, "image_size": 64, "head_width": 32},
+        "vision_cfg": {"layers": [1, 2, 2, 1], "width": 24, "image_size": 64, "head_width": 32},
         "text_cfg": {"context_length": tokenizer.context, "vocab_size": tokenizer.vocab_size, "width": 128, "heads": 4,
                      "layers": 2},
         "init_logit_scale": 2.303, "init_logit_bias": -6.0,
@@ -40,19 +43,39 @@ def config(tokenizer: WordTokenizer) -> dict:
 
 
 @torch.no_grad()
-def estimates(pool: Tensor, generator: torch.Generator) -> Tensor:
-    """The landscape model's estimate x0 of each picture at a noise level of its own, (N, 3, 64, 64) uint8."""
+def repainted(pool: Tensor) -> Tensor:
+    """The landscape model's version of pictures (N, 3, 64, 64) uint8, 128 at a time.
+
+    Noise is added up to some level and taken away: in one step, as in an estimate x0, or, every fourth time, in
+    several, as in a sample.
+    """
     model, seen = catalogue.get("landscapes"), torch.empty_like(pool)
-    alphas = torch.tensor(model.alphas_cumprod)
-    for first in range(0, len(pool), 256):
-        x0 = pool[first : first + 256].float() / 127.5 - 1
-        t = noise_levels(alphas, 1, generator) if torch.rand((), generator=generator) < 0.7 else None
-        t = int(t) if t is not None else int(torch.randint(400, 950, (), generator=generator))
-        alpha, sigma = alphas[t].sqrt(), (1 - alphas[t]).sqrt()
-        x_t = alpha * x0 + sigma * torch.randn(x0.shape, generator=generator)
-        x0 = (x_t - sigma * model.eps(x_t.to(model.device), t).to(x_t)) / alpha
-        seen[first : first + 256] = ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    for start in range(0, len(pool), 128):
+        generator = torch.Generator().manual_seed(start)
+        sampled = start // 128 % 4 == 0
+        schedule = Schedule(model.config, "ddim", SAMPLED_STEPS if sampled else 1000)
+        if sampled:
+            begin = int(torch.randint(SAMPLED_STEPS // 2, SAMPLED_STEPS - 2, (), generator=generator))
+        elif torch.rand((), generator=generator) < 0.7:
+            begin = 999 - int(noise_levels(schedule.alphas_cumprod, 1, generator))
+        else:
+            begin = int(torch.randint(50, 600, (), generator=generator))
+        x0 = pool[start : start + 128].float() / 127.5 - 1
+        x_t = schedule.alpha[begin] * x0 + schedule.sigma[begin] * torch.randn(x0.shape, generator=generator)
+        x_t = x_t.to(model.device)
+        for i in range(begin, SAMPLED_STEPS if sampled else begin + 1):
+            eps = model.eps(x_t, schedule.timesteps[i])
+            x0, x_t = schedule.x0(x_t, eps, i), schedule.step(x_t, eps, i)
+        seen[start : start + 128] = ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return seen
+
+
+def once(path: Path, make: Callable[[], Tensor]) -> Tensor:
+    """What `make` gives, kept in a file for when a run is resumed."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(make(), path)
+    return torch.load(path, weights_only=True)
 
 
 def seen(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -73,7 +96,26 @@ def seen(x: Tensor, generator: torch.Generator) -> Tensor:
     return x + level * torch.randn(x.shape, **here)
 
 
-def run(settings: Settings, *, pictures: int = 40_000, batch: int = 64) -> None:
+def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
+    """What pictures are told of, and how: attributes (T, len(ATTRIBUTES)) bool, and as many texts.
+
+    `truth` (B, len(ATTRIBUTES)) bool is what they show. First comes a caption that is true of each, then one of each in
+    which one thing is wrong, then every attribute alone.
+    """
+    named = []
+    for row in truth:
+        names = captions.named(row, words)
+        named.append(words.sample(names, min(len(names), words.randint(1, 4))) if words.random() < 0.5 else names)
+    broken = [captions.broken(names, row, words) for names, row in zip(named, truth, strict=True)]
+    told, texts = torch.zeros(2 * len(truth) + len(ATTRIBUTES), len(ATTRIBUTES), dtype=torch.bool), []
+    for k, names in enumerate([*named, *broken, *([name] for name in ATTRIBUTES)]):
+        say = captions.fragment if words.random() < 0.5 else captions.sentence
+        texts.append(say(names, words))
+        told[k, [ATTRIBUTES.index(name) for name in names]] = True
+    return told, texts
+
+
+def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
     """Train with a pairwise sigmoid loss (Zhai et al. 2023, arXiv:2303.15343) and keep the model in `settings.out`.
 
     A caption matches every picture it is true of, so partial captions are no false negatives.
@@ -81,33 +123,25 @@ def run(settings: Settings, *, pictures: int = 40_000, batch: int = 64) -> None:
     torch.manual_seed(settings.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = WordTokenizer(vocabulary())
-    network = build(config(tokenizer))
+    network = build(config(tokenizer)).to(memory_format=torch.channels_last)
     pool = painted(SEEDS["diffusion"], pictures, device)
-    guessed = estimates(pool.cpu(), torch.Generator().manual_seed(settings.seed)).to(device)
+    guessed = once(settings.out / f"repainted-{pictures}.pt", lambda: repainted(pool.cpu())).to(device)
     truth = attributes(torch.arange(pictures) + SEEDS["diffusion"]).to(device)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
         chosen = torch.randint(pictures, (batch,), **here)
-        rough = (torch.rand(batch, **here) < ESTIMATED).view(-1, 1, 1, 1)
+        rough = (torch.rand(batch, **here) < REPAINTED).view(-1, 1, 1, 1)
         x = torch.where(rough, guessed[chosen], pool[chosen]).float() / 127.5 - 1
-        words = random.Random(int(torch.randint(2**31, (), **here)))
-        told, texts = torch.zeros(batch, len(ATTRIBUTES), dtype=torch.bool, device=x.device), []
-        for k, row in enumerate(truth[chosen].cpu()):
-            names = captions.named(row, words)
-            if words.random() < 0.5:
-                names = words.sample(names, min(len(names), words.randint(1, 4)))
-                texts.append(captions.fragment(names, words))
-            else:
-                texts.append(captions.sentence(names, words))
-            told[k, [ATTRIBUTES.index(name) for name in names]] = True
+        told, texts = said(truth[chosen].cpu(), random.Random(int(torch.randint(2**31, (), **here))))
         image = normalize(network.encode_image(seen(x, generator)).float(), dim=-1)
         text = normalize(network.encode_text(tokenizer(texts).to(x.device)).float(), dim=-1)
         logits = image @ text.T * network.logit_scale.exp() + network.logit_bias
         # A caption is true of a picture when the picture shows all that the caption names.
-        fits = ~(told[None] & ~truth[chosen][:, None]).any(2)
+        fits = ~(told.to(x.device)[None] & ~truth[chosen][:, None]).any(2)
         pairs = -logsigmoid(logits * (2.0 * fits - 1))
-        return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum()
+        broken = pairs[:, batch : 2 * batch].diagonal()
+        return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum() + broken.mean()
 
     def show(network: nn.Module, path: Path) -> None:
         model_cfg, preprocess_cfg = config(tokenizer), {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}

@@ -32,7 +32,7 @@ EXAMPLES = (
     "mountains | stars:0.7 | clouds:-0.5",
 )
 FIELDS = tuple(ClipRecipe.__dataclass_fields__)
-BY_PRESET = ("rule", "scale", "method", "weight", "cuts", "travel")
+BY_PRESET = ("rule", "scale", "method", "weight", "cuts", "travel", "candidates")
 
 
 def legend(view: run.View) -> str:
@@ -92,7 +92,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
             )  # fmt: skip
             made["preset"] = gr.Radio(
                 controls.labelled(PRESETS, tuple(recipes.PRESETS)), value=defaults.preset, label=t("Preset"),
-                info=t("Quality goes back and asks again; it takes several times as long."),
+                info=t("Quality paints several and shows the best; it takes several times as long."),
             )  # fmt: skip
             made["scale"] = gr.Slider(
                 **controls.scale_slider(defaults.rule, defaults.scale), label=t("Strength"), buttons=[],
@@ -122,6 +122,10 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
                 made["travel"] = gr.Slider(
                     0, 10, defaults.travel, step=1, label=t("Time travel"), buttons=[],
                     info=t("How often the middle steps are taken again."),
+                )  # fmt: skip
+                made["candidates"] = gr.Slider(
+                    1, 16, defaults.candidates, step=1, label=t("Candidates"), buttons=[],
+                    info=t("Each picture is the one of so many that CLIP finds nearest."),
                 )  # fmt: skip
                 made |= controls.rules(NAME, defaults)
                 made |= controls.course(defaults, made)

@@ -16,14 +16,15 @@ SETTINGS = {  # the page's names of a recipe's fields
     "color": "Colour", "prompt": "Prompt", "digits": "Digits", "scale": "Strength", "seed": "Seed",
     "method": "Gradient", "rule": "Rule", "loss": "What is compared", "weight": "Weight over the steps",
     "start": "Start", "stop": "Stop", "steps": "Steps", "solver": "Solver", "model": "Model", "preset": "Preset",
-    "clip": "CLIP", "cuts": "Cuts", "travel": "Time travel", "guidance": "Guidance",
+    "clip": "CLIP", "cuts": "Cuts", "travel": "Time travel", "candidates": "Candidates",
+    "guidance": "Guidance",
     "conditioning": "How the network is told", "text": "Text for the model", "negative": "Not in the text",
     "text_scale": "Strength of the text",
 }  # fmt: skip
 # What a setting brings along, unless it is on the other axis.
 BRINGS = {
     "rule": ("scale", "loss", "weight"),
-    "preset": ("rule", "scale", "method", "weight", "cuts", "travel"),
+    "preset": ("rule", "scale", "method", "weight", "cuts", "travel", "candidates"),
     "guidance": ("scale", "stop"),
 }
 INK, GROUND, PAD, SIZE = "#1b1e20", "#ffffff", 10, 15  # of the picture to keep

@@ -44,8 +44,9 @@ class Allowance:
 
 
 def work(recipe: Recipe) -> float:
-    """Pictures x steps, those that time travel takes again among them."""
-    return len(recipe.seeds) * recipe.steps * (1 + TRAVELLED * getattr(recipe, "travel", 0))
+    """Pictures x steps, with those that time travel takes again and those of the pictures that are not chosen."""
+    drawn = len(recipe.seeds) * getattr(recipe, "candidates", 1)
+    return drawn * recipe.steps * (1 + TRAVELLED * getattr(recipe, "travel", 0))
 
 
 def visitor() -> str:

@@ -1,0 +1,20 @@
+"""What a network that knows its pictures does to a gradient: for pictures of Gaussian noise with a natural spectrum."""
+
+import torch
+from torch import Tensor
+
+SPECTRUM = 0.0054  # pictures in [-1, 1] have about this power over f**2 at f cycles a pixel
+
+
+def passed(gradient: Tensor, alpha: float, sigma: float) -> Tensor:
+    """The gradient (B, C, H, W) of a loss on x0 with respect to x_t, up to a factor: Wiener's filter.
+
+    Through a perfect network it is Cov(x0 | x_t) times the gradient at x0 (arXiv:2310.06721). Here that is the
+    covariance of Gaussian pictures with the spectrum of natural ones (Field 1987): while there is noise, only the
+    coarse is worth bending, and what would be a disturbance of single pixels is left out.
+    """
+    high, wide = gradient.shape[2:]
+    f_squared = torch.fft.fftfreq(high)[:, None].square() + torch.fft.rfftfreq(wide).square()
+    power = SPECTRUM / f_squared.clamp_min(max(high, wide) ** -2)
+    share = power / (alpha**2 * power + sigma**2)
+    return torch.fft.irfft2(torch.fft.rfft2(gradient) * share.to(gradient.device), s=(high, wide))
