@@ -15,7 +15,7 @@ from guidance.losses.color import COLOR_LOSSES, Loss, target
 from guidance.models import catalogue, clips
 from guidance.models.device import device, precision
 from guidance.models.model import Model
-from guidance.recipes import DigitRecipe
+from guidance.recipes import ClipRecipe, DigitRecipe
 from guidance.sampling.guides import loss_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
@@ -169,9 +169,7 @@ def bench(steps: int = 20, rounds: int = 7) -> None:
             "unguided": lambda: ours(model, x, steps),
             "shortcut": lambda: ours(model, x, steps, method="shortcut"),
             "full": lambda: ours(model, x, steps, method="full"),
-            "prompt, shortcut, 4 cuts": lambda: ours(
-                model, x, steps, None, "shortcut", prompt(clips.get("landscapes"), 4, len(x))
-            ),
+            "prompt, the preset fast": lambda: images(ClipRecipe(count=model.batch, steps=steps)),
         },
         rounds,
     )
