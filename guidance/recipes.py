@@ -24,8 +24,8 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
              "candidates": 1},
-    "quality": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 4,
-                "travel": 2, "candidates": 4},
+    "quality": {"rule": "normalized", "scale": 0.07, "method": "full", "weight": "constant", "cuts": 2, "travel": 1,
+                "candidates": 2},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
                "candidates": 1},
 }  # fmt: skip
