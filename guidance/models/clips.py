@@ -38,7 +38,7 @@ class Clip:
         size = network.visual.image_size
         self.size: int = size if isinstance(size, int) else size[0]
         # As in Model: one batch size for all calls, so that a picture's gradient is the same alone and in company.
-        self.batch = 64 if self.device.type != "cpu" else 16 if self.size <= 64 else 4
+        self.batch = 64 if self.device.type != "cpu" else 8 if self.size <= 64 else 4
         self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
         self.text = lru_cache(512)(self.text)
 

@@ -1,9 +1,18 @@
 """What a network that knows its pictures does to a gradient: for pictures of Gaussian noise with a natural spectrum."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
 SPECTRUM = 0.0054  # pictures in [-1, 1] have about this power over f**2 at f cycles a pixel
+
+
+@lru_cache(16)
+def spectrum(high: int, wide: int) -> Tensor:
+    """The power of pictures of a size at the frequencies of `torch.fft.rfft2`."""
+    f_squared = torch.fft.fftfreq(high)[:, None].square() + torch.fft.rfftfreq(wide).square()
+    return SPECTRUM / f_squared.clamp_min(max(high, wide) ** -2)
 
 
 def passed(gradient: Tensor, alpha: float, sigma: float) -> Tensor:
@@ -14,7 +23,6 @@ def passed(gradient: Tensor, alpha: float, sigma: float) -> Tensor:
     coarse is worth bending, and what would be a disturbance of single pixels is left out.
     """
     high, wide = gradient.shape[2:]
-    f_squared = torch.fft.fftfreq(high)[:, None].square() + torch.fft.rfftfreq(wide).square()
-    power = SPECTRUM / f_squared.clamp_min(max(high, wide) ** -2)
+    power = spectrum(high, wide)
     share = power / (alpha**2 * power + sigma**2)
     return torch.fft.irfft2(torch.fft.rfft2(gradient) * share.to(gradient.device), s=(high, wide))
