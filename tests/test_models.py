@@ -9,6 +9,7 @@ from diffusers import DDIMPipeline, DDIMScheduler
 from guidance import settings
 from guidance.models import catalogue, clips, loading
 from guidance.models.cache import Cache, cache, weight
+from guidance.models.device import device, precision
 from guidance.models.memory import activations
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
@@ -137,3 +138,4 @@ def test_networks_built_at_once_do_not_change_one_another():
         assert len(dtypes) == len(kinds)
         assert not any(weight.is_meta for weight in dtypes.values())
         assert {dtypes[name].dtype for name in ("digits", "judge")} == {torch.float32}
+        assert dtypes["clip"].dtype == precision(device())

@@ -8,7 +8,7 @@ from diffusers import DDIMPipeline
 
 from guidance.training import attributes as judge
 from guidance.training import diffusion
-from guidance.training.captions import SYNONYMS, caption
+from guidance.training.captions import SYNONYMS, broken, caption, named
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
 from guidance.training.trainer import Settings, train
 
@@ -39,6 +39,16 @@ def test_captions_name_only_what_is_true():
         text = caption(row, generator)
         for name, truth in zip(ATTRIBUTES, row.tolist(), strict=True):
             assert truth or not any(phrase in text for phrase in SYNONYMS[name] if len(phrase) > 4), (name, text)
+
+
+def test_a_broken_caption_says_one_thing_that_is_false():
+    words = random.Random(0)
+    for row in attributes(torch.arange(200)):
+        names = named(row, words)
+        wrong = broken(names, row, words)
+        changed = [new for new, old in zip(wrong, names, strict=True) if new != old]
+        assert changed == [name for name in wrong if not row[ATTRIBUTES.index(name)]]
+        assert len(changed) == 1
 
 
 def test_noise_levels_cover_the_schedule():

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from guidance.generation import clip_plan, drawings, frames, stream, to_pixels
 from guidance.models import catalogue, clips
 from guidance.recipes import PRESETS, ClipRecipe
 from guidance.training import captions
-from guidance.training.diffusion import SEEDS
-from guidance.training.landscapes import ATTRIBUTES, attributes, paint
+from guidance.training.diffusion import SEEDS, painted_from
+from guidance.training.landscapes import ATTRIBUTES, attributes
 
 Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
 SCALE = PRESETS["fast"]["scale"]
-WHOLE = {"fast": ClipRecipe(), "quality": ClipRecipe(preset="quality")}
+WHOLE = {"unguided": ClipRecipe().unguided(), "fast": ClipRecipe(), "quality": ClipRecipe(preset="quality")}
 PARTS = {
     **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 3, SCALE * 3)},
     **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale) for scale in (2.0, 8.0, 30.0, 100.0)},
@@ -77,7 +78,7 @@ def ideal(asked: list[Prompt]) -> Tensor:
         k = int(truth[:, [ATTRIBUTES.index(name) for name in names]].all(1).nonzero()[0])
         truth[k] = False
         chosen.append(seeds[k])
-    return (paint(torch.stack(chosen)) * 127.5).round() / 127.5
+    return painted_from(torch.stack(chosen)).float() / 127.5 - 1
 
 
 def measure(judge: nn.Module, known: Tensor, asked: list[Prompt], made: Tensor) -> dict[str, float]:
@@ -94,32 +95,30 @@ def measure(judge: nn.Module, known: Tensor, asked: list[Prompt], made: Tensor) 
 
 
 def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
-    """Print the table, save it, the curve over the scale, and a sheet of the default's pictures, a prompt a row.
+    """Print the table, save it, the curve over the scale, and a sheet of the presets' pictures, a prompt a row.
 
     The presets paint `seeds` pictures of each prompt, the other rows one.
     """
     out.mkdir(parents=True, exist_ok=True)
     judge, asked = catalogue.judge(), prompts(count)
-    texts = [text for text, _ in asked]
     known = metrics.features(judge, data(2048, skip=2048))
-    table, seconds = Table(out / "clip.json"), {}
+    table, seconds, made = Table(out / "clip.json"), {}, {}
 
-    def add(name: str, recipe: ClipRecipe | None, times: int) -> Tensor:
+    def add(name: str, make: Callable[[], Tensor]) -> None:
         started = time.perf_counter()
-        made = together(recipe, texts * times) if recipe else ideal(asked * times)
-        seconds[name] = (time.perf_counter() - started) / len(made)
-        found = {"setting": name, "pictures": len(made)} | measure(judge, known, asked, made)
+        made[name] = make()
+        seconds[name] = (time.perf_counter() - started) / len(made[name])
+        found = {"setting": name, "pictures": len(made[name])} | measure(judge, known, asked, made[name])
         table.add(found | {"time": seconds[name] / seconds["unguided"]})
-        return made
 
-    sheet = [add("unguided", ClipRecipe().unguided(), seeds)]
-    add("painted pictures of what the prompts name", None, seeds)
+    texts = [text for text, _ in asked]
     for name, recipe in WHOLE.items():
-        sheet.append(add(name, recipe, seeds))
-    rows = [made[k + count * turn] for k in range(12) for made in sheet[:2] for turn in range(seeds)]
-    grid(torch.stack(rows), 2 * seeds).save(out / "clip.png")
+        add(name, lambda recipe=recipe: together(recipe, texts * seeds))
+    add("painted pictures of what the prompts name", lambda: ideal(asked * seeds))
+    rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in WHOLE for turn in range(seeds)]
+    grid(torch.stack(rows), len(WHOLE) * seeds).save(out / "clip.png")
     for name, recipe in PARTS.items():
-        add(name, recipe, 1)
+        add(name, lambda recipe=recipe: together(recipe, texts))
     negatives(judge, seeds)
     plot(table.rows, out / "clip-plot.png")
 

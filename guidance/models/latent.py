@@ -20,6 +20,7 @@ class LatentModel:
     """
 
     takes_text = True
+    passed = None  # latents have another spectrum than pictures
     channels = 3  # of the pictures
 
     def __init__(self, unet: nn.Module, vae: nn.Module, text_encoder: nn.Module, tokenizer: object, config: dict):
@@ -41,10 +42,6 @@ class LatentModel:
     def pictures(self, latents: Tensor) -> Tensor:
         """What the VAE makes of latents."""
         return self.vae.decode((latents / self.scaling + self.shift).to(self.latents.dtype)).sample.float()
-
-    def passed(self, gradient: Tensor, alpha: float, sigma: float) -> Tensor:
-        """The gradient as it is: latents have another spectrum than pictures."""
-        return gradient
 
     @torch.no_grad()
     def embed(self, texts: list[str]) -> Tensor:

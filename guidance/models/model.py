@@ -17,6 +17,7 @@ class Model:
     """
 
     takes_text = False
+    passed = staticmethod(passed)  # about how the network passes a gradient at x0 on to x_t
 
     def __init__(self, unet: nn.Module, config: dict, pixels: int = 0):
         # channels_last is what convolutions want on CPUs and on tensor cores alike.
@@ -57,10 +58,6 @@ class Model:
     def decode(self, x0: Tensor) -> Tensor:
         """The pictures (B, C, H, W) that x0 stands for: of a model of pixels, x0."""
         return x0
-
-    def passed(self, gradient: Tensor, alpha: float, sigma: float) -> Tensor:
-        """A gradient at x0 (B, C, H, W) about as the network would pass it on to x_t = alpha x0 + sigma eps."""
-        return passed(gradient, alpha, sigma)
 
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""

@@ -16,11 +16,11 @@ from guidance.sampling.schedule import Schedule
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, noise_levels, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
-from guidance.training.trainer import Settings, save_half, train
+from guidance.training.trainer import Settings, keep, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
-SAMPLED_STEPS = 12
+SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
 
 
 def vocabulary() -> list[str]:
@@ -74,7 +74,7 @@ def once(path: Path, make: Callable[[], Tensor]) -> Tensor:
     """What `make` gives, kept in a file for when a run is resumed."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(make(), path)
+        keep(make(), path)
     return torch.load(path, weights_only=True)
 
 

@@ -14,11 +14,15 @@ SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000}  # 
 
 
 def painted(start: int, count: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Landscapes of the seeds from `start` on: (count, 3, 64, 64) uint8, painted 512 at a time."""
-    pictures = torch.empty(count, 3, 64, 64, dtype=torch.uint8, device=device)
-    for first in tqdm(range(0, count, 512), desc="painting", unit_scale=512, unit="picture", leave=False):
-        seeds = torch.arange(start + first, start + min(first + 512, count), device=device)
-        pictures[first : first + 512] = ((paint(seeds) + 1) * 127.5).round().to(torch.uint8)
+    """Landscapes of the seeds from `start` on: (count, 3, 64, 64) uint8."""
+    return painted_from(torch.arange(start, start + count, device=device))
+
+
+def painted_from(seeds: torch.Tensor) -> torch.Tensor:
+    """Landscapes of seeds (N,): (N, 3, 64, 64) uint8, painted 512 at a time."""
+    pictures = torch.empty(len(seeds), 3, 64, 64, dtype=torch.uint8, device=seeds.device)
+    for first in tqdm(range(0, len(seeds), 512), desc="painting", unit_scale=512, unit="picture", leave=False):
+        pictures[first : first + 512] = ((paint(seeds[first : first + 512]) + 1) * 127.5).round().to(torch.uint8)
     return pictures
 
 

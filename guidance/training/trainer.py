@@ -128,10 +128,10 @@ def train(
     return network
 
 
-def keep(state: dict, checkpoint: Path) -> None:
-    """Write a checkpoint; a half-written one never replaces a whole one."""
-    torch.save(state, checkpoint.with_suffix(".part"))
-    checkpoint.with_suffix(".part").replace(checkpoint)
+def keep(state: object, path: Path) -> None:
+    """Write what can be loaded again; a half-written file never replaces a whole one."""
+    torch.save(state, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
 
 
 def save_half(network: torch.nn.Module, path: Path) -> None:

@@ -32,7 +32,7 @@ EXAMPLES = (
     "mountains | stars:0.7 | clouds:-0.5",
 )
 FIELDS = tuple(ClipRecipe.__dataclass_fields__)
-BY_PRESET = ("rule", "scale", "method", "weight", "cuts", "travel", "candidates")
+BY_PRESET = tuple(recipes.PRESETS[ClipRecipe.preset])
 
 
 def legend(view: run.View) -> str:

@@ -6,7 +6,7 @@ from html import escape
 from PIL import Image, ImageDraw, ImageFont
 
 from guidance.checks import RecipeError, choice, whole
-from guidance.recipes import Recipe
+from guidance.recipes import DEFAULTS, DIGIT_DEFAULTS, PRESETS, Recipe
 from guidance.sheets import sheet
 from guidance.ui.pictures import CRISP, png_url, remembered
 from guidance.ui.words import Say
@@ -22,11 +22,7 @@ SETTINGS = {  # the page's names of a recipe's fields
     "text_scale": "Strength of the text",
 }  # fmt: skip
 # What a setting brings along, unless it is on the other axis.
-BRINGS = {
-    "rule": ("scale", "loss", "weight"),
-    "preset": ("rule", "scale", "method", "weight", "cuts", "travel", "candidates"),
-    "guidance": ("scale", "stop"),
-}
+BRINGS = {"rule": DEFAULTS["normalized"], "preset": PRESETS["fast"], "guidance": DIGIT_DEFAULTS["none"]}
 INK, GROUND, PAD, SIZE = "#1b1e20", "#ffffff", 10, 15  # of the picture to keep
 
 
