@@ -104,7 +104,7 @@ def to_pixels(images: list[Image.Image]) -> Tensor:
 
 def drawings(recipe: Recipe) -> list[tuple[int, int]]:
     """All that is drawn for a recipe, the candidates of each picture beside one another: (seed, which candidate)."""
-    return [(seed, candidate) for seed in recipe.seeds for candidate in range(getattr(recipe, "candidates", 1))]
+    return [(seed, candidate) for seed in recipe.seeds for candidate in range(recipe.candidates)]
 
 
 def stream(seed: int, *key: int) -> torch.Generator:
@@ -213,7 +213,7 @@ def generate(recipe: Recipe, *, deadline: float = math.inf) -> Iterator[Frame]:
     generators = [stream(*drawn) for drawn in drawings(recipe)]
     with memory():
         plan = PLANS[type(recipe)](recipe, generators)
-    for frame in frames(plan, generators, getattr(recipe, "candidates", 1)):
+    for frame in frames(plan, generators, recipe.candidates):
         yield frame
         if frame.step < frame.steps and time.monotonic() - started > deadline:
             raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")

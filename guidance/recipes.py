@@ -81,7 +81,13 @@ def settle(recipe: "Recipe", checked: dict) -> None:
     whole("Seed plus count", recipe.seeds[-1], 0, MAX_SEED)
 
 
-class Batch:
+class Once:
+    """What holds for a recipe that has no such fields: each picture is made once, and no step is taken again."""
+
+    candidates, travel = 1, 0
+
+
+class Batch(Once):
     """What recipes of `count` pictures from `seed` on have in common."""
 
     NO_GUIDANCE = {"scale": 0}
@@ -217,7 +223,7 @@ class ClipRecipe(Batch):
 
 
 @dataclass(frozen=True)
-class DigitRecipe:
+class DigitRecipe(Once):
     """Pictures of digits: `count` rounds of `digits` in the order given, picture k from seed + k.
 
     Fields are checked and brought to their plain form; RecipeError if they cannot be.

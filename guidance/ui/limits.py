@@ -45,8 +45,8 @@ class Allowance:
 
 def work(recipe: Recipe) -> float:
     """Pictures x steps, with those that time travel takes again and those of the pictures that are not chosen."""
-    drawn = len(recipe.seeds) * getattr(recipe, "candidates", 1)
-    return drawn * recipe.steps * (1 + TRAVELLED * getattr(recipe, "travel", 0))
+    drawn = len(recipe.seeds) * recipe.candidates
+    return drawn * recipe.steps * (1 + TRAVELLED * recipe.travel)
 
 
 def visitor() -> str:
