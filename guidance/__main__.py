@@ -16,7 +16,7 @@ HELP = {
     "stop": "share of the steps after which it ends", "solver": " | ".join(recipes.SOLVERS), "steps": "how many",
     "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
     "image": "a picture as a prompt", "clip": " | ".join(recipes.CLIPS), "preset": " | ".join(recipes.PRESETS),
-    "cuts": "random cuts that CLIP judges", "travel": "how often the middle steps are taken again",
+    "cuts": "random cuts that CLIP judges", "travel": "how often the early steps are taken again",
     "candidates": "from how many each picture is chosen",
     "text": "to a model that is told one, such as Stable Diffusion", "negative": "what such a model is led away from",
     "text_scale": "how strongly the text leads; 1: the model alone",

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import get_context
 
 import torch
@@ -74,7 +75,8 @@ def prompt(judge: clips.Clip, cuts: int, count: int) -> Loss:
     """The loss of a prompt for `count` pictures."""
     draws = [torch.Generator().manual_seed(seed) for seed in range(count)]
     targets = judge.text("a snowy mountain at night")[None]
-    return prompt_loss(judge.encode_image, judge.size, targets, [1.0], cuts=cuts, generators=draws, steps=40)
+    encode = partial(judge.encode_image, together=cuts)
+    return prompt_loss(encode, judge.size, targets, [1.0], cuts=cuts, generators=draws, steps=40)
 
 
 def notebook_clip(unet: nn.Module, clip: nn.Module, x: torch.Tensor, text: torch.Tensor, cuts: int) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy
@@ -24,12 +24,11 @@ from guidance.models.cache import cache
 from guidance.models.digits import NULL
 from guidance.models.errors import ModelError
 from guidance.models.model import Model, in_batches
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
+from guidance.recipes import TRAVEL, ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, classifier_guide, loss_guide, network
 from guidance.sampling.sample import Predict, order, sample
 from guidance.sampling.schedule import Schedule, strengths
 
-TRAVEL = (0.2, 0.7)  # the shares of the steps between which time travel goes back
 RECENT = 0.8  # of candidates that one is shown whose loss has been the least, this much of it from the steps before
 TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
 TOLD = (GuidanceError, ModelError)  # errors whose message is for the user
@@ -159,9 +158,9 @@ def clip_plan(recipe: ClipRecipe, generators: list[torch.Generator], targets: Te
         notes = tuple(note for text, _ in recipe.targets if text for note in judge.notes(text))
         # Cuts have generators of their own, so that their number does not change what a stochastic solver draws.
         draws = [stream(*drawn, 1) for drawn in drawings(recipe)]
+        encode, weights = partial(judge.encode_image, together=recipe.cuts), [weight for _, weight in recipe.targets]
         loss = prompt_loss(
-            judge.encode_image, judge.size, targets, [weight for _, weight in recipe.targets],
-            cuts=recipe.cuts, generators=draws, steps=recipe.steps,
+            encode, judge.size, targets, weights, cuts=recipe.cuts, generators=draws, steps=recipe.steps
         )  # fmt: skip
         plan = steered(plan._replace(notes=plan.notes + notes), recipe, loss, "prompt")
     return plan._replace(travel=(recipe.travel, *TRAVEL))

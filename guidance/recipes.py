@@ -24,11 +24,12 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
              "candidates": 1},
-    "quality": {"rule": "normalized", "scale": 0.07, "method": "full", "weight": "constant", "cuts": 2, "travel": 1,
+    "quality": {"rule": "normalized", "scale": 0.07, "method": "full", "weight": "constant", "cuts": 2, "travel": 2,
                 "candidates": 2},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
                "candidates": 1},
 }  # fmt: skip
+TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
 CONDITIONINGS = ("embedding", "channels", "attention")
 GUIDANCES = ("classifier-free", "classifier", "blind-classifier", "none")
 # What a kind of guidance brings unless a recipe says otherwise. Classifier-free, the first and the late steps do better
@@ -175,7 +176,7 @@ class ClipRecipe(Batch):
     method: str | None = None
     weight: str | None = None  # w(t), the strength over the steps
     cuts: int | None = None  # random cuts of each picture that CLIP judges, all in one forward
-    travel: int | None = None  # how often the middle steps are taken again
+    travel: int | None = None  # how often the early steps are taken again
     candidates: int | None = None  # from how many each picture is chosen: the one nearest to the prompt
     start: float = 0.0  # the share of the steps after which guidance begins ...
     stop: float = 1.0  # ... and ends

@@ -185,7 +185,7 @@ def test_enormous_pictures_are_refused_unread(tmp_path):
 
 
 @pytest.mark.parametrize("fields", [{}, {"preset": "quality"}, {"preset": "course"}, {"travel": 1, "solver": "ddpm"},
-                                    {"candidates": 3}])  # fmt: skip
+                                    {"candidates": 3}, {"cuts": 9}])  # fmt: skip
 def test_a_picture_is_the_same_alone_in_any_batch_and_on_a_second_run(fields):
     recipe = ClipRecipe(count=5, steps=4, seed=2, **fields)
     together = pixels(recipe)

@@ -28,7 +28,7 @@ PARTS = {
     **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale) for scale in (2.0, 8.0, 30.0, 100.0)},
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
-    "no time travel": ClipRecipe(travel=0), "time travel 4": ClipRecipe(travel=4),
+    "no time travel": ClipRecipe(travel=0), "time travel 3": ClipRecipe(travel=3),
     "from 0.1 to 0.8": ClipRecipe(start=0.1, stop=0.8), "4 candidates": ClipRecipe(candidates=4),
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def measure(judge: nn.Module, known: Tensor, asked: list[Prompt], made: Tensor) 
 
 
 def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
-    """Print the table, save it, the curve over the scale, and a sheet of the presets' pictures, a prompt a row.
+    """Print the table, save it, the curve over the scale, and a sheet of the default's pictures, a prompt a row.
 
     The presets paint `seeds` pictures of each prompt, the other rows one.
     """
@@ -115,8 +115,9 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     for name, recipe in WHOLE.items():
         add(name, lambda recipe=recipe: together(recipe, texts * seeds))
     add("painted pictures of what the prompts name", lambda: ideal(asked * seeds))
-    rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in WHOLE for turn in range(seeds)]
-    grid(torch.stack(rows), len(WHOLE) * seeds).save(out / "clip.png")
+    sides, turns = ("unguided", "fast"), range(seeds)
+    rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in sides for turn in turns]
+    grid(torch.stack(rows), len(sides) * seeds).save(out / "clip.png")
     for name, recipe in PARTS.items():
         add(name, lambda recipe=recipe: together(recipe, texts))
     negatives(judge, seeds)

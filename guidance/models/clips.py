@@ -42,10 +42,11 @@ class Clip:
         self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
         self.text = lru_cache(512)(self.text)
 
-    def encode_image(self, pictures: Tensor) -> Tensor:
-        """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient."""
-        parts = ((pictures - self.mean) / self.std).to(self.dtype).split(self.batch)
-        return torch.cat([self.network.encode_image(padded(part, self.batch))[: len(part)] for part in parts]).float()
+    def encode_image(self, pictures: Tensor, together: int = 1) -> Tensor:
+        """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient; `together` always come at once."""
+        batch = max(self.batch, together)
+        parts = ((pictures - self.mean) / self.std).to(self.dtype).split(batch)
+        return torch.cat([self.network.encode_image(padded(part, batch))[: len(part)] for part in parts]).float()
 
     @torch.no_grad()
     def text(self, prompt: str) -> Tensor:

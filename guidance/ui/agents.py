@@ -24,7 +24,7 @@ MEANINGS = {
     "rule": f"one of {', '.join(recipes.RULES)}",
     "weight": f"where in the steps the strength goes: {', '.join(recipes.WEIGHTS)}",
     "cuts": "random crops that CLIP judges a step, 1 to 64",
-    "travel": "how often the middle steps are taken again, 0 to 10",
+    "travel": "how often the early steps are taken again, 0 to 10",
     "candidates": "from how many each picture is chosen, the one nearest to the prompt; 1 to 16",
     "guidance": f"one of {', '.join(recipes.GUIDANCES)}",
     "conditioning": f"how the network is told the digit: {', '.join(recipes.CONDITIONINGS)}",

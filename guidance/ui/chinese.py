@@ -132,7 +132,7 @@ CHINESE: dict[str, str] = {
     "Cuts": "裁剪数",
     "Random crops that CLIP judges a step.": "CLIP 每步评判的随机裁剪。",
     "Time travel": "时间旅行",
-    "How often the middle steps are taken again.": "中间的步重走几次。",
+    "How often the early steps are taken again.": "前面的步重走几次。",
     "Candidates": "候选数",
     "Each picture is the one of so many that CLIP finds nearest.": "每张图是这么多张中 CLIP 认为最接近的一张。",
     "Built in: landscapes": "内置：风景",

@@ -121,7 +121,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
                 )  # fmt: skip
                 made["travel"] = gr.Slider(
                     0, 10, defaults.travel, step=1, label=t("Time travel"), buttons=[],
-                    info=t("How often the middle steps are taken again."),
+                    info=t("How often the early steps are taken again."),
                 )  # fmt: skip
                 made["candidates"] = gr.Slider(
                     1, 16, defaults.candidates, step=1, label=t("Candidates"), buttons=[],

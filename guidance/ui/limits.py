@@ -11,13 +11,12 @@ from contextvars import ContextVar
 from gradio.context import LocalContext
 
 from guidance.checks import RecipeError
-from guidance.recipes import Recipe
+from guidance.recipes import TRAVEL, Recipe
 from guidance.ui.run import Compute
 
 SECRET = secrets.token_hex(16)
 # MCP calls reach the queue from the server itself; the gate writes down for whom, where no visitor can.
 HEADER = "x-guidance-visitor"
-TRAVELLED = 0.5  # the share of the steps that time travel takes again
 # The work that this run has asked for by now: what it compares is asked for one after another, in one context.
 _asked: ContextVar[float] = ContextVar("asked", default=0.0)
 
@@ -46,7 +45,7 @@ class Allowance:
 def work(recipe: Recipe) -> float:
     """Pictures x steps, with those that time travel takes again and those of the pictures that are not chosen."""
     drawn = len(recipe.seeds) * recipe.candidates
-    return drawn * recipe.steps * (1 + TRAVELLED * recipe.travel)
+    return drawn * recipe.steps * (1 + (TRAVEL[1] - TRAVEL[0]) * recipe.travel)
 
 
 def visitor() -> str:
