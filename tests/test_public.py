@@ -78,7 +78,7 @@ def test_an_allowance_fills_up_again_and_forgets_the_oldest_visitors():
     ],
 )
 def test_work_is_pictures_times_the_steps_that_are_taken(recipe, work):
-    assert limits.work(recipe) == pytest.approx(work)
+    assert limits.work(recipe) == work
 
 
 def test_a_run_of_too_much_work_is_refused_before_it_begins():

@@ -45,7 +45,8 @@ class Allowance:
 def work(recipe: Recipe) -> float:
     """Pictures x steps, with those that time travel takes again and those of the pictures that are not chosen."""
     drawn = len(recipe.seeds) * recipe.candidates
-    return drawn * recipe.steps * (1 + (TRAVEL[1] - TRAVEL[0]) * recipe.travel)
+    again = round(TRAVEL[1] - TRAVEL[0], 6)  # the share of the steps that time travel takes again
+    return drawn * recipe.steps * (1 + again * recipe.travel)
 
 
 def visitor() -> str:
