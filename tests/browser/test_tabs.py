@@ -12,6 +12,7 @@ def open_tab(page, label: str, name: str) -> None:
     """Go to a tab."""
     page.get_by_role("tab", name=label).click()
     page.wait_for_selector(f"#{name}-paint", state="visible")
+    idle(page)
 
 
 def status(page, name: str, state: str) -> str:
