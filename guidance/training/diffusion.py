@@ -7,7 +7,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from tqdm import tqdm
 
 from guidance.sheets import sheet
-from guidance.training.landscapes import paint
+from guidance.training.landscapes import ATTRIBUTES, attributes, paint
 from guidance.training.trainer import Settings, train
 
 SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000}  # where each use of the painter starts
@@ -49,6 +49,7 @@ def noise_levels(alphas_cumprod: torch.Tensor, count: int, generator: torch.Gene
     return timesteps.clamp(max=len(alphas_cumprod) - 1)
 
 
+FINE = ("stars", "boat", "aurora")  # what is learned last; pictures with any of it are shown twice as often
 SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
 
 
@@ -58,10 +59,12 @@ def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32) -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     unet, scheduler = build()
     pool = painted(SEEDS["diffusion"], pictures, device)
+    truth = attributes(torch.arange(pictures) + SEEDS["diffusion"]).to(device)
+    weights = 1.0 + truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
         here = {"generator": generator, "device": generator.device}
-        x0 = pool[torch.randint(pictures, (batch,), **here)].float() / 127.5 - 1
+        x0 = pool[weights.multinomial(batch, replacement=True, generator=generator)].float() / 127.5 - 1
         noise = torch.randn(x0.shape, **here)
         t = noise_levels(scheduler.alphas_cumprod.to(x0.device), batch, generator)
         v = network(scheduler.add_noise(x0, noise, t), t).sample
