@@ -23,11 +23,11 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
-             "candidates": 1},
+             "candidates": 1, "stop": 0.9},
     "quality": {"rule": "normalized", "scale": 0.07, "method": "full", "weight": "constant", "cuts": 2, "travel": 2,
-                "candidates": 2},
+                "candidates": 2, "stop": 0.9},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
-               "candidates": 1},
+               "candidates": 1, "stop": 1.0},
 }  # fmt: skip
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
 CONDITIONINGS = ("embedding", "channels", "attention")
@@ -179,7 +179,7 @@ class ClipRecipe(Batch):
     travel: int | None = None  # how often the early steps are taken again
     candidates: int | None = None  # from how many each picture is chosen: the one nearest to the prompt
     start: float = 0.0  # the share of the steps after which guidance begins ...
-    stop: float = 1.0  # ... and ends
+    stop: float | None = None  # ... and ends; None: by preset
     solver: str = "ddim"
     steps: int = 40
     seed: int = 0

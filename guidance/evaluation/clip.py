@@ -29,7 +29,7 @@ PARTS = {
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
     "no time travel": ClipRecipe(travel=0), "time travel 3": ClipRecipe(travel=3),
-    "from 0.1 to 0.8": ClipRecipe(start=0.1, stop=0.8), "4 candidates": ClipRecipe(candidates=4),
+    "from 0.1 on": ClipRecipe(start=0.1), "to the end": ClipRecipe(stop=1.0), "4 candidates": ClipRecipe(candidates=4),
 }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def clip(compute: run.Compute) -> None:
         prompt: str = C.prompt, image: str = C.image, clip: str = C.clip, model: str = C.model, text: str = C.text,
         negative: str = C.negative, text_scale: float = C.text_scale, preset: str = C.preset, rule: str | None = None,
         scale: float | None = None, method: str | None = None, weight: str | None = None, cuts: int | None = None,
-        travel: int | None = None, candidates: int | None = None, start: float = C.start, stop: float = C.stop,
+        travel: int | None = None, candidates: int | None = None, start: float = C.start, stop: float | None = None,
         solver: str = C.solver, steps: int = C.steps, seed: int = C.seed, count: int = C.count,
     ) -> list[gr.FileData]:  # fmt: skip
         """Paint pictures steered toward a prompt by a CLIP; gives PNG files, each with its recipe inside.
