@@ -64,7 +64,7 @@ class Model:
         x = padded(x_t, self.batch).to(self.dtype, memory_format=torch.channels_last)
         condition = [padded(tensor, self.batch) for tensor in condition]
         output = self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)]
-        return output[:, : self.channels].float()  # what lies beyond is a learned variance
+        return output[:, : self.channels].float().contiguous()  # what lies beyond is a learned variance
 
 
 def padded(part: Tensor, batch: int) -> Tensor:

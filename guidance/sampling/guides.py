@@ -82,7 +82,7 @@ def loss_guide(
                 x0 = x0.clamp(-1, 1)
             losses = loss(x0, i)
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
-        if not gradient.isfinite().all():
+        if not rms(gradient).isfinite().all():
             raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
         if passed and method == "shortcut" and rule == "normalized":
             gradient = passed(gradient, schedule.alpha[i], schedule.sigma[i])
