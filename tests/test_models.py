@@ -1,5 +1,6 @@
 """The networks that ship and the one wrapper around them."""
 
+import copy
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from guidance import settings
 from guidance.models import catalogue, clips, loading
 from guidance.models.cache import Cache, cache, weight
 from guidance.models.device import device, precision
+from guidance.models.layout import frozen
 from guidance.models.memory import activations
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
@@ -49,6 +51,48 @@ def test_noise_is_the_seed_s_own():
 def test_a_network_is_frozen_and_in_eval_mode():
     unet = catalogue.get("landscapes").unet
     assert not unet.training and not any(weight.requires_grad for weight in unet.parameters())
+
+
+def gradient(layer, x, along):
+    """A layer's output, and the gradient of its inner product with `along`, both float64."""
+    x = x.detach().requires_grad_()
+    y = layer(x)
+    return y.detach().double(), torch.autograd.grad((y * along.to(y)).sum(), x)[0].double()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (torch.nn.GroupNorm(4, 16), (3, 16, 8, 12)),
+        (torch.nn.GroupNorm(4, 16), (3, 16, 20)),
+        (torch.nn.GroupNorm(4, 16, affine=False), (3, 16, 8, 12)),
+        (torch.nn.Conv2d(3, 10, 4, 4), (2, 3, 8, 12)),
+        (torch.nn.Conv2d(3, 10, 4, 4, bias=False), (2, 3, 9, 12)),
+        (torch.nn.Conv2d(6, 10, 4, 4, groups=2), (2, 6, 8, 12)),
+        (torch.nn.Conv2d(6, 10, 1), (2, 6, 8, 12)),
+    ],
+)
+@pytest.mark.parametrize(("dtype", "error"), [(torch.bfloat16, 0.01), (torch.float32, 1e-6)])
+def test_layers_that_are_made_fast_give_what_torch_gives(layer, shape, dtype, error):
+    draw = torch.Generator().manual_seed(0)
+    fast = copy.deepcopy(layer)
+    with torch.no_grad():
+        for weight in fast.parameters():
+            weight += 0.5 * torch.randn(weight.shape, generator=draw)
+    plain = copy.deepcopy(fast.to(dtype)).double()
+    frozen(fast)
+    x = (1 + torch.randn(shape, generator=draw)).to(dtype)
+    x = x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+    along = torch.randn(plain(x.double()).shape, generator=draw).to(dtype)
+    for made, right in zip(gradient(fast, x, along), gradient(plain, x.double(), along), strict=True):
+        assert (made - right).norm() <= error * right.norm()
+
+
+def test_a_network_that_was_frozen_can_be_trained_again():
+    norm = frozen(torch.nn.GroupNorm(4, 16).bfloat16()).requires_grad_(True)
+    x = torch.randn(2, 16, 8, 8).bfloat16().contiguous(memory_format=torch.channels_last)
+    norm(x.requires_grad_()).square().sum().backward()
+    assert norm.weight.grad.abs().sum() > 0 and norm.bias.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize(("free", "checkpointed"), [(0, True), (2**40, False)])

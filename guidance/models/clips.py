@@ -1,8 +1,10 @@
 """CLIPs behind one control: the built-in one, and those that open_clip downloads."""
 
 import json
+import math
 import pickle
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
 
 import open_clip
@@ -14,6 +16,7 @@ from open_clip.transformer import Transformer
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import interpolate, normalize
 from torchvision.transforms.functional import to_tensor
 
@@ -22,6 +25,7 @@ from guidance.models.cache import cache
 from guidance.models.device import building, device, precision
 from guidance.models.errors import ModelError
 from guidance.models.hub import fetch, online
+from guidance.models.layout import frozen
 from guidance.models.model import padded
 from guidance.models.words import WordTokenizer
 
@@ -30,8 +34,7 @@ class Clip:
     """A frozen CLIP on its device that takes pictures in [0, 1] and gives float32 embeddings."""
 
     def __init__(self, network: nn.Module, tokenizer: object, mean: list[float], std: list[float]):
-        network = network.to(memory_format=torch.channels_last)  # as convolutions want it
-        self.network = sequence_first(network.eval().requires_grad_(False))  # open_clip's come in training mode
+        self.network = sequence_first(frozen(network))  # open_clip's come in training mode
         self.tokenizer = tokenizer
         weight = next(network.parameters())
         self.device, self.dtype = weight.device, weight.dtype
@@ -39,6 +42,9 @@ class Clip:
         self.size: int = size if isinstance(size, int) else size[0]
         # As in Model: one batch size for all calls, so that a picture's gradient is the same alone and in company.
         self.batch = 64 if self.device.type != "cpu" else 8 if self.size <= 64 else 4
+        # Torch's fused attention is slower than the plain one where a CPU has few places to attend to.
+        few = self.device.type == "cpu" and math.prod(getattr(network.visual, "grid_size", (99, 99))) < 100
+        self.attention = partial(sdpa_kernel, SDPBackend.MATH) if few else nullcontext
         self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
         self.text = lru_cache(512)(self.text)
 
@@ -46,7 +52,8 @@ class Clip:
         """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient; `together` always come at once."""
         batch = max(self.batch, together)
         parts = ((pictures - self.mean) / self.std).to(self.dtype).split(batch)
-        return torch.cat([self.network.encode_image(padded(part, batch))[: len(part)] for part in parts]).float()
+        with self.attention():
+            return torch.cat([self.network.encode_image(padded(part, batch))[: len(part)] for part in parts]).float()
 
     @torch.no_grad()
     def text(self, prompt: str) -> Tensor:

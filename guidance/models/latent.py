@@ -7,6 +7,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
 from guidance.models.errors import ModelError
+from guidance.models.layout import frozen
 from guidance.models.loading import WEIGHTS, complete, part, read, scheduled
 from guidance.models.model import Model
 
@@ -29,7 +30,7 @@ class LatentModel:
         self.config, self.device, self.batch = config, self.latents.device, self.latents.batch
         self.noise, self.eps, self.run = self.latents.noise, self.latents.eps, self.latents.run
         self.unet, self.text_encoder, self.tokenizer = unet, text_encoder.eval().requires_grad_(False), tokenizer
-        self.vae = vae.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.vae = frozen(vae)
         self.vae.enable_gradient_checkpointing()  # its activations are larger than the UNet's
         self.scaling, self.shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
         factor = 2 ** (len(vae.config.block_out_channels) - 1)

@@ -6,6 +6,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor, nn
 
+from guidance.models.layout import frozen
 from guidance.models.memory import activations, free
 from guidance.models.spectrum import passed
 
@@ -20,8 +21,7 @@ class Model:
     passed = staticmethod(passed)  # about how the network passes a gradient at x0 on to x_t
 
     def __init__(self, unet: nn.Module, config: dict, pixels: int = 0):
-        # channels_last is what convolutions want on CPUs and on tensor cores alike.
-        self.unet = unet.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.unet = frozen(unet)
         weight = next(unet.parameters())
         self.config, self.device, self.dtype = config, weight.device, weight.dtype
         self.alphas_cumprod: list[float] = DDIMScheduler.from_config(config).alphas_cumprod.tolist()
