@@ -24,7 +24,7 @@ HELP = {
 }  # fmt: skip
 # What each training takes beside what they all have.
 TRAININGS = {
-    "landscapes": ("batch", "pictures"), "attributes": ("batch", "pictures"), "clip": ("batch", "pictures"),
+    "landscapes": ("batch", "pictures", "fine"), "attributes": ("batch", "pictures"), "clip": ("batch", "pictures"),
     "digits": ("batch", "data", "conditioning"), "digit-classifier": ("batch", "data", "blind"),
     "digit-judge": ("batch", "data"), "notebook-digits": ("batch", "data"),
 }  # fmt: skip
@@ -73,6 +73,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures a step")
     train.add_argument("--seed", type=int, default=argparse.SUPPRESS)
     train.add_argument("--pictures", type=int, default=argparse.SUPPRESS, help="landscapes: how many pictures to paint")
+    train.add_argument("--fine", type=float, default=argparse.SUPPRESS,
+                       help="landscapes: how much more often stars, boats and auroras are shown")  # fmt: skip
     train.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
     train.add_argument("--conditioning", choices=recipes.CONDITIONINGS, default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
@@ -168,7 +170,7 @@ def run_train(options: argparse.Namespace) -> None:
     }[options.network]  # fmt: skip
     given = vars(options)
     data = {name: given[name] for name in TRAININGS[options.network] if name in given}
-    if stray := {"pictures", "data", "conditioning", "blind"} & set(given) - set(data):
+    if stray := {"pictures", "fine", "data", "conditioning", "blind"} & set(given) - set(data):
         raise RecipeError(f"The training of {options.network} takes no --{min(stray)}.")
     variant = [settings.out.name, data.get("conditioning", ""), "blind" if "blind" in data else ""]
     common = {"out": settings.out.with_name("-".join(filter(None, variant)))}

@@ -94,7 +94,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
 
 
 def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path):
-    diffusion.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
+    diffusion.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4, fine=2.0)
     pipeline = DDIMPipeline.from_pretrained(tmp_path / "pipeline")
     assert pipeline.unet.config.sample_size == 64
     assert pipeline.scheduler.config.prediction_type == "v_prediction"

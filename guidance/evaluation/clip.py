@@ -102,18 +102,18 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     out.mkdir(parents=True, exist_ok=True)
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
-    table, seconds, made = Table(out / "clip.json"), {}, {}
+    table, seconds = Table(out / "clip.json"), {}
 
-    def add(name: str, make: Callable[[], Tensor]) -> None:
+    def add(name: str, make: Callable[[], Tensor]) -> Tensor:
         started = time.perf_counter()
-        made[name] = make()
-        seconds[name] = (time.perf_counter() - started) / len(made[name])
-        found = {"setting": name, "pictures": len(made[name])} | measure(judge, known, asked, made[name])
+        made = make()
+        seconds[name] = (time.perf_counter() - started) / len(made)
+        found = {"setting": name, "pictures": len(made)} | measure(judge, known, asked, made)
         table.add(found | {"time": seconds[name] / seconds["unguided"]})
+        return made
 
     texts = [text for text, _ in asked]
-    for name, recipe in WHOLE.items():
-        add(name, lambda recipe=recipe: together(recipe, texts * seeds))
+    made = {name: add(name, lambda recipe=recipe: together(recipe, texts * seeds)) for name, recipe in WHOLE.items()}
     add("painted pictures of what the prompts name", lambda: ideal(asked * seeds))
     sides, turns = ("unguided", "fast"), range(seeds)
     rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in sides for turn in turns]
