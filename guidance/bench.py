@@ -107,7 +107,11 @@ def notebook_digits(model: Model, count: int, stop: int) -> None:
 
 
 def medians(actions: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Seconds for each action: the median over rounds in which all take turns, after one that is not counted."""
+    """Seconds for each action: its median ratio to the first, in rounds in which all take turns, times that's median.
+
+    A machine that others share gets slower and faster, and within a round it is much the same. A first round is not
+    counted.
+    """
     seconds = {name: [] for name in actions}
     for turn in range(rounds + 1):
         for name, action in actions.items():
@@ -117,7 +121,9 @@ def medians(actions: dict[str, Callable[[], None]], rounds: int) -> dict[str, fl
                 torch.cuda.synchronize()
             if turn:
                 seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+    first = next(iter(seconds.values()))
+    ratios = {name: [time / unit for time, unit in zip(times, first, strict=True)] for name, times in seconds.items()}
+    return {name: statistics.median(found) * statistics.median(first) for name, found in ratios.items()}
 
 
 def table(title: str, seconds: dict[str, float], unit: str) -> None:
@@ -159,7 +165,7 @@ def memory() -> None:
             print(f"| {name} | {count} | {gib:.2f} | {seconds:.2f} |", flush=True)
 
 
-def bench(steps: int = 20, rounds: int = 7) -> None:
+def bench(steps: int = 20, rounds: int = 15) -> None:
     """Print both tables for this machine."""
     where = device()
     print(f"{where}, {precision(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
