@@ -170,7 +170,7 @@ def run_train(options: argparse.Namespace) -> None:
     }[options.network]  # fmt: skip
     given = vars(options)
     data = {name: given[name] for name in TRAININGS[options.network] if name in given}
-    if stray := {"pictures", "fine", "data", "conditioning", "blind"} & set(given) - set(data):
+    if stray := set().union(*TRAININGS.values()) & set(given) - set(data):
         raise RecipeError(f"The training of {options.network} takes no --{min(stray)}.")
     variant = [settings.out.name, data.get("conditioning", ""), "blind" if "blind" in data else ""]
     common = {"out": settings.out.with_name("-".join(filter(None, variant)))}

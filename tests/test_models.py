@@ -88,6 +88,16 @@ def test_layers_that_are_made_fast_give_what_torch_gives(layer, shape, dtype, er
         assert (made - right).norm() <= error * right.norm()
 
 
+def test_attention_that_is_not_fused_gives_what_torch_gives():
+    torch.manual_seed(0)
+    plain = torch.nn.MultiheadAttention(16, 2).double()
+    unfused = copy.deepcopy(plain)
+    clips.unfused(unfused)
+    x, along = torch.randn(5, 3, 16).double(), torch.randn(5, 3, 16)
+    made, right = (gradient(lambda x, a=a: a(x, x, x, need_weights=False)[0], x, along) for a in (unfused, plain))
+    assert torch.allclose(made[0], right[0]) and torch.allclose(made[1], right[1])
+
+
 def test_a_network_that_was_frozen_can_be_trained_again():
     norm = frozen(torch.nn.GroupNorm(4, 16).bfloat16()).requires_grad_(True)
     x = torch.randn(2, 16, 8, 8).bfloat16().contiguous(memory_format=torch.channels_last)

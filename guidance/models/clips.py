@@ -3,7 +3,6 @@
 import json
 import math
 import pickle
-from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from open_clip.transformer import Transformer
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import interpolate, normalize
 from torchvision.transforms.functional import to_tensor
 
@@ -42,9 +40,8 @@ class Clip:
         self.size: int = size if isinstance(size, int) else size[0]
         # As in Model: one batch size for all calls, so that a picture's gradient is the same alone and in company.
         self.batch = 64 if self.device.type != "cpu" else 8 if self.size <= 64 else 4
-        # Torch's fused attention is slower than the plain one where a CPU has few places to attend to.
-        few = self.device.type == "cpu" and math.prod(getattr(network.visual, "grid_size", (99, 99))) < 100
-        self.attention = partial(sdpa_kernel, SDPBackend.MATH) if few else nullcontext
+        if self.device.type == "cpu" and math.prod(getattr(network.visual, "grid_size", (99, 99))) < 100:
+            unfused(network.visual)
         self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
         self.text = lru_cache(512)(self.text)
 
@@ -52,8 +49,7 @@ class Clip:
         """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient; `together` always come at once."""
         batch = max(self.batch, together)
         parts = ((pictures - self.mean) / self.std).to(self.dtype).split(batch)
-        with self.attention():
-            return torch.cat([self.network.encode_image(padded(part, batch))[: len(part)] for part in parts]).float()
+        return torch.cat([self.network.encode_image(padded(part, batch))[: len(part)] for part in parts]).float()
 
     @torch.no_grad()
     def text(self, prompt: str) -> Tensor:
@@ -87,6 +83,20 @@ def sequence_first(network: CLIP) -> CLIP:
             for block in part.resblocks:
                 block.attn.batch_first = False
     return network
+
+
+def unfused(visual: nn.Module) -> None:
+    """Let attention give its weights, for which torch multiplies matrix by matrix.
+
+    Where a CPU has few places to attend to, going back through its fused kernel takes several times as long.
+    """
+
+    def weighed(attention: nn.Module, *inputs: Tensor, need_weights: bool = True, **options: object) -> tuple:
+        return nn.MultiheadAttention.forward(attention, *inputs, average_attn_weights=False, **options)
+
+    for part in visual.modules():
+        if isinstance(part, nn.MultiheadAttention):
+            part.forward = partial(weighed, part)
 
 
 def word_notes(tokenizer: WordTokenizer, prompt: str) -> list[str]:
