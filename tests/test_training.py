@@ -6,8 +6,9 @@ import pytest
 import torch
 from diffusers import DDIMPipeline
 
+from guidance.models import clips
 from guidance.training import attributes as judge
-from guidance.training import diffusion
+from guidance.training import clip, diffusion
 from guidance.training.captions import SYNONYMS, broken, caption, named
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
 from guidance.training.trainer import Settings, train
@@ -105,3 +106,25 @@ def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys):
     judge.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
     assert (tmp_path / "model.safetensors").exists()
     assert "every attribute of a picture right:" in capsys.readouterr().out
+
+
+def test_pictures_are_bent_toward_goals_no_further_than_they_may_be():
+    torch.manual_seed(0)
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 64 * 64, 32))
+    x, goals = paint(torch.arange(6)), torch.nn.functional.normalize(torch.randn(6, 32), dim=1)
+
+    def far(pictures):
+        return (torch.nn.functional.normalize(encoder(pictures), dim=1) - goals).norm(dim=1)
+
+    moved = clip.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
+    assert (far(moved) < far(x)).all()
+    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= clip.REACH
+    assert not moved.requires_grad and all(weights.grad is None for weights in encoder.parameters())
+
+
+def test_a_tiny_clip_is_trained_and_can_be_used(tmp_path, capsys):
+    clip.run(Settings(tmp_path, steps=2, every=2), pictures=64, batch=4)
+    assert len(capsys.readouterr().out.splitlines()) == len(ATTRIBUTES)
+    trained = clips.built_in(tmp_path)
+    assert not trained.notes("snowy hills at night")
+    assert torch.isfinite(trained.encode_image(torch.rand(2, 3, 64, 64))).all()

@@ -24,22 +24,20 @@ def network(eps: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Predict
 
 def rms(x: Tensor) -> Tensor:
     """The root mean square of each picture, (B, C, H, W) to (B, 1, 1, 1)."""
-    return x.square().mean((1, 2, 3), keepdim=True).sqrt()
+    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True) / x[0].numel() ** 0.5
 
 
 def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
     """eps + bend; where the solver clips x0, no further than its range: the bend's share in eps points uphill."""
     if schedule.clips:
-        x0 = schedule.x0(prediction.x_t, prediction.eps, i)
-        moved = x0 - bend * (schedule.sigma[i] / schedule.alpha[i])
-        bend = (x0.clamp(-1, 1) - moved.clamp(-1, 1)) * (schedule.alpha[i] / schedule.sigma[i])
+        x0, ratio = schedule.x0(prediction.x_t, prediction.eps, i), schedule.sigma[i] / schedule.alpha[i]
+        bend = (x0.clamp(-1, 1) - x0.sub(bend, alpha=ratio).clamp_(-1, 1)).div_(ratio)
     return prediction._replace(eps=prediction.eps + bend, pull=prediction.pull + bend)
 
 
-def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
+def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, size: Tensor, *step: object) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
-    bend = bend.clamp(max=CAP) * rms(prediction.eps) * gradient / rms(gradient).clamp_min(1e-20)
-    return bent(prediction, bend, schedule, i)
+    return bent(prediction, bend.clamp(max=CAP) * rms(prediction.eps) / size.clamp_min(1e-20) * gradient, *step)
 
 
 def course(prediction: Prediction, gradient: Tensor, bend: Tensor, *_: object) -> Prediction:
@@ -76,23 +74,25 @@ def loss_guide(
             else:
                 with torch.set_grad_enabled(outer):
                     prediction = predict(x_t, i)
-                x = prediction.x_t.detach().requires_grad_()
-                x0 = schedule.x0(x, prediction.eps.detach(), i)
+                x = x0 = schedule.x0(prediction.x_t.detach(), prediction.eps.detach(), i).requires_grad_()
             if rule == "course" and schedule.clips:  # its loss sees what diffusers' scheduler returns
                 x0 = x0.clamp(-1, 1)
             losses = loss(x0, i)
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
-        if not rms(gradient).isfinite().all():
-            raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
-        if passed and method == "shortcut" and rule == "normalized":
+        if method == "shortcut" and passed and rule == "normalized":
             gradient = passed(gradient, schedule.alpha[i], schedule.sigma[i])
+        elif method == "shortcut":  # with a constant eps, x0 = x_t / alpha - ...
+            gradient = gradient / schedule.alpha[i]
+        size = rms(gradient)
+        if not size.isfinite().all():
+            raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
         if not outer:
             prediction = prediction._replace(x_t=prediction.x_t.detach(), eps=prediction.eps.detach())
         losses = losses.detach()
         first = losses if first is None else first
         fading = (losses / first.clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
         bend = (scale * weights[i] * fading).view(-1, 1, 1, 1)
-        prediction = RULES[rule](prediction, gradient, bend, schedule, i)
+        prediction = RULES[rule](prediction, gradient, bend, size, schedule, i)
         return prediction._replace(losses=prediction.losses | {name: losses})
 
     return guided

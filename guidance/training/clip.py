@@ -11,6 +11,7 @@ from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoi
 
 from guidance.models import catalogue
 from guidance.models.clips import build
+from guidance.models.spectrum import passed
 from guidance.models.words import WordTokenizer, split
 from guidance.sampling.schedule import Schedule
 from guidance.training import captions
@@ -21,6 +22,7 @@ from guidance.training.trainer import Settings, keep, save_half, train
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
 SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
+REACH, MOVES = 0.2, 2  # pictures are moved by up to that, as root mean square in [-1, 1], in so many moves
 
 
 def vocabulary() -> list[str]:
@@ -96,6 +98,23 @@ def seen(x: Tensor, generator: torch.Generator) -> Tensor:
     return x + level * torch.randn(x.shape, **here)
 
 
+def bent(x: Tensor, encode: Callable[[Tensor], Tensor], goals: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, 64, 64) as guidance bends them toward the unit vectors `goals` (B, D), which need not fit them.
+
+    A CLIP that has not met such pictures finds in them what nobody else can see, and its gradient leads there
+    (adversarial training: Madry et al. 2018, arXiv:1706.06083; for guidance: Kawar et al. 2022, arXiv:2208.08664).
+    """
+    here = {"generator": generator, "device": generator.device}
+    ratio = 10 ** float(torch.rand((), **here) * 1.8 - 1.3)  # sigma / alpha of some step: how coarse the bend is
+    alpha, reach = (1 + ratio**2) ** -0.5, REACH * torch.rand(len(x), 1, 1, 1, **here)
+    for _ in range(MOVES):
+        x.requires_grad_()
+        far = (normalize(encode(x).float(), dim=-1) - goals).square().sum()
+        bend = passed(torch.autograd.grad(far, x)[0], alpha, ratio * alpha)
+        x = x.detach() - reach / MOVES * bend / bend.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-20)
+    return x
+
+
 def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
     """What pictures are told of, and how: attributes (T, len(ATTRIBUTES)) bool, and as many texts.
 
@@ -134,8 +153,10 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
         rough = (torch.rand(batch, **here) < REPAINTED).view(-1, 1, 1, 1)
         x = torch.where(rough, guessed[chosen], pool[chosen]).float() / 127.5 - 1
         told, texts = said(truth[chosen].cpu(), random.Random(int(torch.randint(2**31, (), **here))))
-        image = normalize(network.encode_image(seen(x, generator)).float(), dim=-1)
         text = normalize(network.encode_text(tokenizer(texts).to(x.device)).float(), dim=-1)
+        goals = text.detach()[torch.randint(len(text), (batch,), **here)]
+        x = bent(seen(x, generator), network.encode_image, goals, generator)
+        image = normalize(network.encode_image(x).float(), dim=-1)
         logits = image @ text.T * network.logit_scale.exp() + network.logit_bias
         # A caption is true of a picture when the picture shows all that the caption names.
         fits = ~(told.to(x.device)[None] & ~truth[chosen][:, None]).any(2)
