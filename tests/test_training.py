@@ -94,7 +94,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     assert (tmp_path / "broken" / "checkpoint.pt").exists()
 
 
-def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path):
+def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path, monkeypatch):
+    monkeypatch.setattr(diffusion, "SHOWN", 2)
     diffusion.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4, fine=2.0)
     pipeline = DDIMPipeline.from_pretrained(tmp_path / "pipeline")
     assert pipeline.unet.config.sample_size == 64
@@ -102,7 +103,8 @@ def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path):
     assert (tmp_path / "samples-000002.png").exists() and (tmp_path / "history.json").exists()
 
 
-def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys):
+def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(judge, "TESTED", 64)
     judge.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
     assert (tmp_path / "model.safetensors").exists()
     assert "every attribute of a picture right:" in capsys.readouterr().out
@@ -122,7 +124,8 @@ def test_pictures_are_bent_toward_goals_no_further_than_they_may_be():
     assert not moved.requires_grad and all(weights.grad is None for weights in encoder.parameters())
 
 
-def test_a_tiny_clip_is_trained_and_can_be_used(tmp_path, capsys):
+def test_a_tiny_clip_is_trained_and_can_be_used(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(clip, "TESTED", 64)
     clip.run(Settings(tmp_path, steps=2, every=2), pictures=64, batch=4)
     assert len(capsys.readouterr().out.splitlines()) == len(ATTRIBUTES)
     trained = clips.built_in(tmp_path)

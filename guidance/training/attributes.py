@@ -10,6 +10,7 @@ from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings, save_half, train
 
 SETTINGS = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
+TESTED = 4096  # unseen pictures
 
 
 def run(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None:
@@ -30,10 +31,10 @@ def run(settings: Settings, *, pictures: int = 40_000, batch: int = 128) -> None
 
     train(network, loss, settings)
     save_half(network, settings.out / "model.safetensors")
-    test = painted(SEEDS["evaluation"], 4096)
+    test = painted(SEEDS["evaluation"], TESTED)
     with torch.no_grad():
         logits = torch.cat([network.eval()(part.to(device).float() / 127.5 - 1).cpu() for part in test.split(256)])
-    right = ((logits > 0) == attributes(torch.arange(4096) + SEEDS["evaluation"])).float()
+    right = ((logits > 0) == attributes(torch.arange(TESTED) + SEEDS["evaluation"])).float()
     for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
         print(f"{name:10s} {share:.4f}")
     print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")

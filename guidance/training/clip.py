@@ -22,6 +22,7 @@ from guidance.training.trainer import Settings, keep, save_half, train
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
 SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
+TESTED = 1024  # unseen pictures
 REACH, MOVES = 0.2, 2  # pictures are moved by up to that, as root mean square in [-1, 1], in so many moves
 
 
@@ -178,8 +179,8 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
 @torch.no_grad()
 def check(network: nn.Module, tokenizer: WordTokenizer, seed: int) -> None:
     """Print, over unseen pictures, how often a true phrase outranks a false one of the same kind."""
-    x = painted(SEEDS["evaluation"], 1024).float() / 127.5 - 1
-    truth = attributes(torch.arange(1024) + SEEDS["evaluation"])
+    x = painted(SEEDS["evaluation"], TESTED).float() / 127.5 - 1
+    truth = attributes(torch.arange(TESTED) + SEEDS["evaluation"])
     device = next(network.parameters()).device
     image = normalize(torch.cat([network.encode_image(part) for part in x.to(device).split(128)]), dim=-1)
     words = random.Random(seed)

@@ -50,6 +50,7 @@ def noise_levels(alphas_cumprod: torch.Tensor, count: int, generator: torch.Gene
 
 
 FINE = ("stars", "boat", "aurora")  # what is learned last
+SHOWN = 36  # samples on a sheet
 SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
 
 
@@ -77,7 +78,8 @@ def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32, fine: fl
     def show(network: torch.nn.Module, path: Path) -> None:
         pipeline = DDIMPipeline(network, scheduler)
         pipeline.set_progress_bar_config(disable=True)
-        images = pipeline(36, torch.Generator(device).manual_seed(0), num_inference_steps=25, output_type="pil").images
+        same = torch.Generator(device).manual_seed(0)
+        images = pipeline(SHOWN, same, num_inference_steps=25, output_type="pil").images
         sheet(images, 6, gap=2).save(path)
         half, _ = build()
         half.load_state_dict(network.state_dict())
