@@ -13,6 +13,7 @@ from guidance.models import catalogue
 from guidance.models.clips import build
 from guidance.models.spectrum import passed
 from guidance.models.words import WordTokenizer, split
+from guidance.sampling.guides import rms
 from guidance.sampling.schedule import Schedule
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, noise_levels, painted
@@ -109,10 +110,10 @@ def bent(x: Tensor, encode: Callable[[Tensor], Tensor], goals: Tensor, generator
     ratio = 10 ** float(torch.rand((), **here) * 1.8 - 1.3)  # sigma / alpha of some step: how coarse the bend is
     alpha, reach = (1 + ratio**2) ** -0.5, REACH * torch.rand(len(x), 1, 1, 1, **here)
     for _ in range(MOVES):
-        x.requires_grad_()
-        far = (normalize(encode(x).float(), dim=-1) - goals).square().sum()
-        bend = passed(torch.autograd.grad(far, x)[0], alpha, ratio * alpha)
-        x = x.detach() - reach / MOVES * bend / bend.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-20)
+        y = x.detach().requires_grad_()
+        far = (normalize(encode(y).float(), dim=-1) - goals).square().sum()
+        bend = passed(torch.autograd.grad(far, y)[0], alpha, ratio * alpha)
+        x = x - reach / MOVES * bend / rms(bend).clamp_min(1e-20)
     return x
 
 
