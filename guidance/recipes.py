@@ -22,10 +22,10 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
          "ViT-B-16-SigLIP/webli")  # fmt: skip
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
-    "fast": {"rule": "normalized", "scale": 0.07, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
+    "fast": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
              "candidates": 1, "stop": 0.9},
-    "quality": {"rule": "normalized", "scale": 0.05, "method": "full", "weight": "constant", "cuts": 2, "travel": 1,
-                "candidates": 2, "stop": 0.9},
+    "quality": {"rule": "normalized", "scale": 0.06, "method": "full", "weight": "constant", "cuts": 4, "travel": 1,
+                "candidates": 1, "stop": 0.9},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
                "candidates": 1, "stop": 1.0},
 }  # fmt: skip

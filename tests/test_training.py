@@ -8,7 +8,7 @@ from diffusers import DDIMPipeline
 
 from guidance.models import clips
 from guidance.training import attributes as judge
-from guidance.training import clip, diffusion
+from guidance.training import clip, diffusion, views
 from guidance.training.captions import SYNONYMS, broken, caption, named
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
 from guidance.training.trainer import Settings, train
@@ -118,14 +118,35 @@ def test_pictures_are_bent_toward_goals_no_further_than_they_may_be():
     def far(pictures):
         return (torch.nn.functional.normalize(encoder(pictures), dim=1) - goals).norm(dim=1)
 
-    moved = clip.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
+    moved = views.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
     assert (far(moved) < far(x)).all()
-    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= clip.REACH
+    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= views.REACH
     assert not moved.requires_grad and all(weights.grad is None for weights in encoder.parameters())
+
+
+def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(clip, "AIMED", 20)
+    torch.manual_seed(0)
+    tokenizer = clip.WordTokenizer(clip.vocabulary())
+    network = clips.build(clip.config(tokenizer)).eval()
+    pool, truth = ((paint(torch.arange(64)) + 1) * 127.5).byte(), attributes(torch.arange(64))
+
+    @torch.no_grad()
+    def near(name):
+        image = torch.nn.functional.normalize(network.encode_image(pool / 127.5 - 1), dim=1)
+        mean = image[truth[:, ATTRIBUTES.index(name)]].mean(0)
+        return image, torch.cosine_similarity(network.encode_text(tokenizer([name]))[0], mean, dim=0)
+
+    before, far = near("night")
+    clip.aimed(network, tokenizer, pool, truth, Settings(tmp_path, steps=1, learning_rate=0.02))
+    after, close = near("night")
+    assert close > far + 0.3
+    assert torch.equal(before, after)
 
 
 def test_a_tiny_clip_is_trained_and_can_be_used(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(clip, "TESTED", 64)
+    monkeypatch.setattr(clip, "AIMED", 2)
     clip.run(Settings(tmp_path, steps=2, every=2), pictures=64, batch=4)
     assert len(capsys.readouterr().out.splitlines()) == len(ATTRIBUTES)
     trained = clips.built_in(tmp_path)

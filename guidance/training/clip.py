@@ -1,30 +1,29 @@
 """Train the built-in CLIP: an open_clip model on the painted landscapes, as samplers see them, and their captions."""
 
+import copy
 import json
 import random
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
+from torch.nn.functional import logsigmoid, normalize
 
-from guidance.models import catalogue
 from guidance.models.clips import build
-from guidance.models.spectrum import passed
 from guidance.models.words import WordTokenizer, split
-from guidance.sampling.guides import rms
-from guidance.sampling.schedule import Schedule
 from guidance.training import captions
-from guidance.training.diffusion import SEEDS, noise_levels, painted
+from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings, keep, save_half, train
+from guidance.training.views import bent, repainted, seen
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
-SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
 TESTED = 1024  # unseen pictures
-REACH, MOVES = 0.2, 2  # pictures are moved by up to that, as root mean square in [-1, 1], in so many moves
+AIMED = 1000  # batches in which the texts learn where to aim
 
 
 def vocabulary() -> list[str]:
@@ -46,75 +45,12 @@ def config(tokenizer: WordTokenizer) -> dict:
     }  # fmt: skip
 
 
-@torch.no_grad()
-def repainted(pool: Tensor) -> Tensor:
-    """The landscape model's version of pictures (N, 3, 64, 64) uint8, 128 at a time.
-
-    Noise is added up to some level and taken away: in one step, as in an estimate x0, or, every fourth time, in
-    several, as in a sample.
-    """
-    model, seen = catalogue.get("landscapes"), torch.empty_like(pool)
-    for start in range(0, len(pool), 128):
-        generator = torch.Generator().manual_seed(start)
-        sampled = start // 128 % 4 == 0
-        schedule = Schedule(model.config, "ddim", SAMPLED_STEPS if sampled else 1000)
-        if sampled:
-            begin = int(torch.randint(SAMPLED_STEPS // 2, SAMPLED_STEPS - 2, (), generator=generator))
-        elif torch.rand((), generator=generator) < 0.7:
-            begin = 999 - int(noise_levels(schedule.alphas_cumprod, 1, generator))
-        else:
-            begin = int(torch.randint(50, 600, (), generator=generator))
-        x0 = pool[start : start + 128].float() / 127.5 - 1
-        x_t = schedule.alpha[begin] * x0 + schedule.sigma[begin] * torch.randn(x0.shape, generator=generator)
-        x_t = x_t.to(model.device)
-        for i in range(begin, SAMPLED_STEPS if sampled else begin + 1):
-            eps = model.eps(x_t, schedule.timesteps[i])
-            x0, x_t = schedule.x0(x_t, eps, i), schedule.step(x_t, eps, i)
-        seen[start : start + 128] = ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return seen
-
-
 def once(path: Path, make: Callable[[], Tensor]) -> Tensor:
     """What `make` gives, kept in a file for when a run is resumed."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         keep(make(), path)
     return torch.load(path, weights_only=True)
-
-
-def seen(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (B, 3, 64, 64) in [-1, 1] as guidance shows them: cut, turned a little, flipped, blurred and noisy."""
-    here = {"generator": generator, "device": generator.device}
-    count = len(x)
-    size = 1 - 0.45 * torch.rand(count, **here) ** 1.5
-    flip = torch.where(torch.rand(count, **here) < 0.5, -1.0, 1.0)
-    shift = (torch.rand(count, 2, **here) * 2 - 1) * (1 - size)[:, None] + 0.05 * torch.randn(count, 2, **here)
-    turn = 0.08 * torch.randn(count, **here)
-    rows = [torch.stack([size * flip, -size * turn, shift[:, 0]], 1), torch.stack([size * turn, size, shift[:, 1]], 1)]
-    grid = affine_grid(torch.stack(rows, 1), x.shape, align_corners=False)
-    x = grid_sample(x, grid, padding_mode="reflection", align_corners=False)
-    coarse = int(torch.randint(0, 5, (), **here))  # a blur for the whole batch now and then: through a smaller size
-    if coarse > 2:
-        x = interpolate(interpolate(x, scale_factor=1 / (coarse - 1), mode="area"), size=64, mode="bilinear")
-    level = 0.25 * torch.rand(count, 1, 1, 1, **here) ** 2
-    return x + level * torch.randn(x.shape, **here)
-
-
-def bent(x: Tensor, encode: Callable[[Tensor], Tensor], goals: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures (B, 3, 64, 64) as guidance bends them toward the unit vectors `goals` (B, D), which need not fit them.
-
-    A CLIP that has not met such pictures finds in them what nobody else can see, and its gradient leads there
-    (adversarial training: Madry et al. 2018, arXiv:1706.06083; for guidance: Kawar et al. 2022, arXiv:2208.08664).
-    """
-    here = {"generator": generator, "device": generator.device}
-    ratio = 10 ** float(torch.rand((), **here) * 1.8 - 1.3)  # sigma / alpha of some step: how coarse the bend is
-    alpha, reach = (1 + ratio**2) ** -0.5, REACH * torch.rand(len(x), 1, 1, 1, **here)
-    for _ in range(MOVES):
-        y = x.detach().requires_grad_()
-        far = (normalize(encode(y).float(), dim=-1) - goals).square().sum()
-        bend = passed(torch.autograd.grad(far, y)[0], alpha, ratio * alpha)
-        x = x - reach / MOVES * bend / rms(bend).clamp_min(1e-20)
-    return x
 
 
 def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
@@ -134,6 +70,33 @@ def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
         texts.append(say(names, words))
         told[k, [ATTRIBUTES.index(name) for name in names]] = True
     return told, texts
+
+
+def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Tensor, settings: Settings) -> None:
+    """Teach the texts, in place, to point half way to the mean of the pictures that they are true of.
+
+    To tell pictures apart, a text lies far from those it is not true of, and so beyond those it is: guidance that goes
+    there paints all that hints at it, a night with moon, stars and aurora. The mean is what can be foretold of a
+    picture's embedding, as the prior of Ramesh et al. 2022 (arXiv:2204.06125) does it. `pool` (N, 3, 64, 64) uint8 and
+    `truth` (N, len(ATTRIBUTES)) bool are the pictures and what they show.
+    """
+    with torch.no_grad():
+        batches = [network.encode_image(part / 127.5 - 1).float() for part in pool.split(128)]
+    image, teacher = normalize(torch.cat(batches), dim=-1), copy.deepcopy(network)
+
+    def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
+        draw = torch.randint(2**31, (), generator=generator, device=generator.device)
+        chosen = torch.randint(len(pool), (64,), generator=generator, device=generator.device)
+        told, texts = said(truth[chosen].cpu(), random.Random(int(draw)))
+        tokens, told = tokenizer(texts).to(image.device), told.to(image.device).float()
+        fits = (truth.float() @ told.T == told.sum(1)).float()
+        with torch.no_grad():  # where a text is true of no picture, it stays
+            goal = normalize(teacher.encode_text(tokens).float(), dim=-1) + normalize(fits.T @ image, dim=-1)
+        return 1 - (normalize(network.encode_text(tokens).float(), dim=-1) * normalize(goal, dim=-1)).sum(1).mean()
+
+    out = settings.out / "aim"
+    shutil.rmtree(out, ignore_errors=True)  # what was learned from an earlier network
+    train(network, loss, replace(settings, out=out, steps=AIMED, every=AIMED, warmup=50))
 
 
 def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
@@ -174,6 +137,8 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
         save_half(network, settings.out / "open_clip_model.safetensors")
 
     train(network, loss, settings, show=show)
+    aimed(network.eval(), tokenizer, pool, truth, settings)
+    show(network, settings.out)
     check(network.eval(), tokenizer, settings.seed)
 
 

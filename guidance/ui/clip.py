@@ -103,7 +103,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
             paint, stop = stage.buttons(NAME)
             picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""), wide=True)
             more = compare.choices(
-                NAME, COMPARISONS, ClipRecipe, ("prompt", "; ".join(EXAMPLES[:2])), ("scale", "0.03; 0.07; 0.2")
+                NAME, COMPARISONS, ClipRecipe, ("prompt", "; ".join(EXAMPLES[:2])), ("scale", "0.04; 0.12; 0.36")
             )
             with gr.Accordion(t("A picture as a prompt"), open=False, elem_id="clip-image"):
                 given = gr.Image(
