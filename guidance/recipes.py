@@ -24,7 +24,7 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
              "candidates": 1, "stop": 0.9},
-    "quality": {"rule": "normalized", "scale": 0.06, "method": "full", "weight": "constant", "cuts": 4, "travel": 1,
+    "quality": {"rule": "normalized", "scale": 0.08, "method": "full", "weight": "constant", "cuts": 4, "travel": 1,
                 "candidates": 1, "stop": 0.9},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
                "candidates": 1, "stop": 1.0},

@@ -123,7 +123,7 @@ CHINESE: dict[str, str] = {
     "Preset": "预设",
     "Fast": "快速",
     "Quality": "质量",
-    "Quality paints two through the network and shows the better: some four times as long.": "质量会让梯度穿过网络，画两张并显示更好的一张，用时约为四倍。",
+    "Quality goes through the network, with more cuts: some twice as long.": "质量会让梯度穿过网络，并用更多裁剪，用时约为两倍。",
     "0 leaves the model alone; too much breaks the picture.": "0 表示不干预模型；太强会破坏画面。",
     "A picture as a prompt": "用图片作提示",
     "Picture": "图片",
