@@ -7,6 +7,7 @@ import torch
 from diffusers import DDIMPipeline
 
 from guidance.models import clips
+from guidance.settings import ASSETS
 from guidance.training import attributes as judge
 from guidance.training import clip, diffusion, views
 from guidance.training.captions import SYNONYMS, broken, caption, named
@@ -127,8 +128,9 @@ def test_pictures_are_bent_toward_goals_no_further_than_they_may_be():
 def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypatch):
     monkeypatch.setattr(clip, "AIMED", 20)
     torch.manual_seed(0)
-    tokenizer = clip.WordTokenizer(clip.vocabulary())
-    network = clips.build(clip.config(tokenizer)).eval()
+    shipped = clips.built_in(ASSETS / "clip")
+    network, tokenizer = shipped.network.float().requires_grad_(True), shipped.tokenizer
+    torch.nn.init.normal_(network.text_projection, std=0.1)  # its texts have forgotten where the pictures lie
     pool, truth = ((paint(torch.arange(64)) + 1) * 127.5).byte(), attributes(torch.arange(64))
 
     @torch.no_grad()
@@ -138,9 +140,9 @@ def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypat
         return image, torch.cosine_similarity(network.encode_text(tokenizer([name]))[0], mean, dim=0)
 
     before, far = near("night")
-    clip.aimed(network, tokenizer, pool, truth, Settings(tmp_path, steps=1, learning_rate=0.02))
+    clip.aimed(network, tokenizer, pool, truth, Settings(tmp_path, steps=1, learning_rate=0.005))
     after, close = near("night")
-    assert close > far + 0.3
+    assert close > far + 0.2
     assert torch.equal(before, after)
 
 
