@@ -135,7 +135,7 @@ def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypat
 
     @torch.no_grad()
     def near(name):
-        image = torch.nn.functional.normalize(network.encode_image(pool / 127.5 - 1), dim=1)
+        image = torch.nn.functional.normalize(network.eval().encode_image(pool / 127.5 - 1), dim=1)
         mean = image[truth[:, ATTRIBUTES.index(name)]].mean(0)
         return image, torch.cosine_similarity(network.encode_text(tokenizer([name]))[0], mean, dim=0)
 

@@ -81,7 +81,7 @@ def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Ten
     `truth` (N, len(ATTRIBUTES)) bool are the pictures and what they show.
     """
     with torch.no_grad():
-        batches = [network.encode_image(part / 127.5 - 1).float() for part in pool.split(128)]
+        batches = [network.eval().encode_image(part / 127.5 - 1).float() for part in pool.split(128)]
     image, teacher = normalize(torch.cat(batches), dim=-1), copy.deepcopy(network)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
@@ -137,7 +137,7 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
         save_half(network, settings.out / "open_clip_model.safetensors")
 
     train(network, loss, settings, show=show)
-    aimed(network.eval(), tokenizer, pool, truth, settings)
+    aimed(network, tokenizer, pool, truth, settings)
     show(network, settings.out)
     check(network.eval(), tokenizer, settings.seed)
 
