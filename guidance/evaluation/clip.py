@@ -143,7 +143,8 @@ def plot(rows: list[dict], path: Path) -> None:
     axes = figure.subplots()
     for label in ("fast", "course"):
         curve = [row for row in rows if row["setting"] == label or row["setting"].startswith(f"{label}, scale")]
-        points = sorted((row["KID x 1000"], row["two to four %"]) for row in curve)
+        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"]].scale)
+        points = [(row["KID x 1000"], row["two to four %"]) for row in curve]
         axes.plot(*zip(*points, strict=True), "o-", label=label, markersize=4)
     for row in rows:
         if row["setting"] in ("unguided", "quality"):
