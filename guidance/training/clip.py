@@ -72,6 +72,14 @@ def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
     return told, texts
 
 
+@torch.no_grad()
+def embedded(network: nn.Module, pictures: Tensor) -> Tensor:
+    """The unit vectors (N, D) of pictures (N, 3, 64, 64) uint8, on the network's device."""
+    device = next(network.parameters()).device
+    parts = [network.eval().encode_image(part.to(device) / 127.5 - 1).float() for part in pictures.split(128)]
+    return normalize(torch.cat(parts), dim=-1)
+
+
 def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Tensor, settings: Settings) -> None:
     """Teach the texts, in place, to point half way to the mean of the pictures that they are true of.
 
@@ -80,16 +88,14 @@ def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Ten
     picture's embedding, as the prior of Ramesh et al. 2022 (arXiv:2204.06125) does it. `pool` (N, 3, 64, 64) uint8 and
     `truth` (N, len(ATTRIBUTES)) bool are the pictures and what they show.
     """
-    with torch.no_grad():
-        batches = [network.eval().encode_image(part / 127.5 - 1).float() for part in pool.split(128)]
-    image, teacher = normalize(torch.cat(batches), dim=-1), copy.deepcopy(network)
+    image, teacher, shown = embedded(network, pool), copy.deepcopy(network), truth.float()
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         draw = torch.randint(2**31, (), generator=generator, device=generator.device)
         chosen = torch.randint(len(pool), (64,), generator=generator, device=generator.device)
         told, texts = said(truth[chosen].cpu(), random.Random(int(draw)))
         tokens, told = tokenizer(texts).to(image.device), told.to(image.device).float()
-        fits = (truth.float() @ told.T == told.sum(1)).float()
+        fits = (shown @ told.T == told.sum(1)).float()
         with torch.no_grad():  # where a text is true of no picture, it stays
             goal = normalize(teacher.encode_text(tokens).float(), dim=-1) + normalize(fits.T @ image, dim=-1)
         return 1 - (normalize(network.encode_text(tokens).float(), dim=-1) * normalize(goal, dim=-1)).sum(1).mean()
@@ -139,20 +145,18 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
     train(network, loss, settings, show=show)
     aimed(network, tokenizer, pool, truth, settings)
     show(network, settings.out)
-    check(network.eval(), tokenizer, settings.seed)
+    check(network, tokenizer, settings.seed)
 
 
 @torch.no_grad()
 def check(network: nn.Module, tokenizer: WordTokenizer, seed: int) -> None:
     """Print, over unseen pictures, how often a true phrase outranks a false one of the same kind."""
-    x = painted(SEEDS["evaluation"], TESTED).float() / 127.5 - 1
+    image = embedded(network, painted(SEEDS["evaluation"], TESTED))
     truth = attributes(torch.arange(TESTED) + SEEDS["evaluation"])
-    device = next(network.parameters()).device
-    image = normalize(torch.cat([network.encode_image(part) for part in x.to(device).split(128)]), dim=-1)
     words = random.Random(seed)
     for name, column in zip(ATTRIBUTES, truth.T, strict=True):
         texts = [words.choice(captions.SYNONYMS[name]) for _ in range(4)]
-        text = normalize(network.encode_text(tokenizer(texts).to(device)), dim=-1)
+        text = normalize(network.encode_text(tokenizer(texts).to(image.device)), dim=-1)
         score = (image @ text.T).mean(1).cpu()
         yes, no = score[column], score[~column]
         print(f"{name:10s} a picture with it scores higher than one without: {(yes[:, None] > no).float().mean():.3f}")
