@@ -17,7 +17,7 @@ HELP = {
     "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
     "image": "a picture as a prompt", "clip": " | ".join(recipes.CLIPS), "preset": " | ".join(recipes.PRESETS),
     "cuts": "random cuts that CLIP judges", "travel": "how often the early steps are taken again",
-    "candidates": "from how many each picture is chosen",
+    "candidates": "from how many each picture is chosen", "eta": "noise that a step of ddim adds, 0 to 1",
     "text": "to a model that is told one, such as Stable Diffusion", "negative": "what such a model is led away from",
     "text_scale": "how strongly the text leads; 1: the model alone",
     "guidance": " | ".join(recipes.GUIDANCES), "conditioning": " | ".join(recipes.CONDITIONINGS),

@@ -116,7 +116,7 @@ def stream(seed: int, *key: int) -> torch.Generator:
 def base(recipe: ColorRecipe | ClipRecipe, generators: list[torch.Generator]) -> Plan:
     """The network before anything steers it, told the recipe's text if it takes one."""
     model = catalogue.get(recipe.model)
-    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators)
+    schedule = Schedule(model.config, recipe.solver, recipe.steps, generators, recipe.eta)
     nothing = [0.0] * len(schedule.timesteps)
     if not model.takes_text:
         notes = (TAKES_NO_TEXT,) if recipe.text or recipe.negative else ()

@@ -22,12 +22,12 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
          "ViT-B-16-SigLIP/webli")  # fmt: skip
 # What a preset brings unless a recipe says otherwise; "course" is the notebook's CLIP guidance.
 PRESETS = {
-    "fast": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
-             "candidates": 1, "stop": 0.9},
-    "quality": {"rule": "normalized", "scale": 0.08, "method": "full", "weight": "constant", "cuts": 4, "travel": 1,
-                "candidates": 1, "stop": 0.9},
+    "fast": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
+             "candidates": 1, "stop": 0.9, "eta": 0.5, "steps": 40},
+    "quality": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 0,
+                "candidates": 1, "stop": 0.9, "eta": 1.0, "steps": 80},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
-               "candidates": 1, "stop": 1.0},
+               "candidates": 1, "stop": 1.0, "eta": 0.0, "steps": 40},
 }  # fmt: skip
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
 CONDITIONINGS = ("embedding", "channels", "attention")
@@ -85,7 +85,7 @@ def settle(recipe: "Recipe", checked: dict) -> None:
 class Once:
     """What holds for a recipe that has no such fields: each picture is made once, and no step is taken again."""
 
-    candidates, travel = 1, 0
+    candidates, travel, eta = 1, 0, 0.0
 
 
 class Batch(Once):
@@ -104,8 +104,9 @@ class Batch(Once):
 
     def unguided(self) -> "Recipe":
         """The same pictures without guidance; what then means nothing is at its default."""
-        kept = ("model", "text", "negative", "text_scale", "solver", "steps", "seed", "count")
-        return type(self)(**{name: getattr(self, name) for name in kept}, **self.NO_GUIDANCE)
+        kept = ("model", "text", "negative", "text_scale", "solver", "eta", "steps", "seed", "count")
+        held = {name: value for name, value in vars(self).items() if name in kept}
+        return type(self)(**held, **self.NO_GUIDANCE)
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ class ClipRecipe(Batch):
     start: float = 0.0  # the share of the steps after which guidance begins ...
     stop: float | None = None  # ... and ends; None: by preset
     solver: str = "ddim"
-    steps: int = 40
+    eta: float | None = None  # how much noise a step of "ddim" adds: 0 none, 1 as much as "ddpm"; None: by preset
+    steps: int | None = None
     seed: int = 0
     count: int = 1
 
@@ -199,6 +201,7 @@ class ClipRecipe(Batch):
             "cuts": whole("Cuts", self.cuts, 1, 64),
             "travel": whole("Travel", self.travel, 0, 10),
             "candidates": whole("Candidates", self.candidates, 1, 16),
+            "eta": real("Eta", self.eta, 0, 1),
             "count": whole("Count", self.count, 1, 64),
         }
         checked["scale"] = real("Scale", self.scale, 0, MAX_SCALES[checked["rule"]])

@@ -139,6 +139,7 @@ def test_weights_that_are_none(given):
         ({"travel": 11}, "Travel must be a whole number from 0 to 10."),
         ({"candidates": 0}, "Candidates must be a whole number from 1 to 16."),
         ({"candidates": 16, "count": 17}, "Pictures times candidates must be a whole number from 1 to 256."),
+        ({"eta": 1.5}, "Eta must be a number from 0 to 1."),
         ({"scale": float("nan")}, "Scale must be a number from 0 to 1."),
         ({"preset": "best"}, "Preset must be one of: fast, quality, course."),
         ({"clip": "hf-hub:who/what"}, "CLIP must be one of: landscapes, ViT-B-32/openai, ViT-B-16/openai, "
@@ -160,6 +161,7 @@ def test_presets_bring_what_is_not_given():
         recipe = ClipRecipe(preset=name)
         assert {field: getattr(recipe, field) for field in values} == values
     assert ClipRecipe(preset="quality", cuts=3).cuts == 3
+    assert ClipRecipe(preset="quality").unguided() == ClipRecipe(scale=0, travel=0, eta=1, steps=80)
 
 
 def test_a_picture_is_a_prompt_and_travels_in_the_recipe(tmp_path):
@@ -184,8 +186,10 @@ def test_enormous_pictures_are_refused_unread(tmp_path):
         pack(tmp_path / "huge.png")
 
 
-@pytest.mark.parametrize("fields", [{}, {"preset": "quality"}, {"preset": "course"}, {"travel": 1, "solver": "ddpm"},
-                                    {"candidates": 3}, {"cuts": 9}])  # fmt: skip
+@pytest.mark.parametrize("fields", [
+    {}, {"preset": "quality", "method": "full"}, {"preset": "course"}, {"travel": 1, "solver": "ddpm"},
+    {"candidates": 3}, {"cuts": 9},
+])  # fmt: skip
 def test_a_picture_is_the_same_alone_in_any_batch_and_on_a_second_run(fields):
     recipe = ClipRecipe(count=5, steps=4, seed=2, **fields)
     together = pixels(recipe)

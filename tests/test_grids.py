@@ -29,7 +29,7 @@ def test_a_rule_brings_its_own_defaults_but_not_over_the_other_axis():
 def test_prompts_and_digits_have_grids_too():
     row = grids.cross(ClipRecipe(), "prompt", "snow | moon:0.5; hills", "preset", "quality").rows[0]
     assert [(cell.prompt, cell.method, cell.cuts) for cell in row] == [
-        ("snow | moon:0.5", "full", 4), ("hills", "full", 4),
+        ("snow | moon:0.5", "shortcut", 4), ("hills", "shortcut", 4),
     ]  # fmt: skip
     assert all(getattr(cell, name) == value for cell in row for name, value in PRESETS["quality"].items())
     row = grids.cross(DigitRecipe(digits="20", count=5), "guidance", "none;classifier", "seed", "0").rows[0]

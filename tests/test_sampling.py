@@ -7,7 +7,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, DPMSolverMultistepScheduler
 from guidance.sampling.guides import network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
-from tests.exact import Mixture, noise, tiny_unet
+from tests.exact import Mixture, generators, noise, tiny_unet
 
 CONFIGS = {
     "linear, leading": DDIMScheduler(),
@@ -21,14 +21,16 @@ def run(schedule, eps, x):
     return list(sample(network(eps, schedule), x, schedule))
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.5])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_unguided_ddim_is_the_pipeline_of_diffusers(name):
+def test_unguided_ddim_is_the_pipeline_of_diffusers(name, eta):
     unet, scheduler = tiny_unet(), CONFIGS[name]
     pipeline = DDIMPipeline(unet, scheduler)
     pipeline.set_progress_bar_config(disable=True)
-    theirs = pipeline(2, torch.Generator().manual_seed(5), num_inference_steps=12, output_type="np").images
-    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(5))
-    schedule = Schedule(scheduler.config, "ddim", 12)
+    theirs = pipeline(2, generators(5, 6), eta=eta, num_inference_steps=12, output_type="np").images
+    draws = generators(5, 6)
+    x = torch.stack([torch.randn(3, 16, 16, generator=generator) for generator in draws])
+    schedule = Schedule(scheduler.config, "ddim", 12, draws, eta)
     ours = run(schedule, lambda x, t: unet(x, t).sample, x)[-1].x_t
     theirs = torch.from_numpy(theirs).permute(0, 3, 1, 2)
     assert torch.allclose((ours / 2 + 0.5).clamp(0, 1), theirs, atol=1e-5)

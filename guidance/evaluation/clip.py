@@ -22,13 +22,18 @@ from guidance.training.landscapes import ATTRIBUTES, attributes
 
 Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
 SCALE = PRESETS["fast"]["scale"]
-WHOLE = {"unguided": ClipRecipe().unguided(), "fast": ClipRecipe(), "quality": ClipRecipe(preset="quality")}
+WHOLE = {
+    "unguided": ClipRecipe().unguided(), "unguided, eta 0": ClipRecipe(eta=0).unguided(),
+    "unguided, as quality": ClipRecipe(preset="quality").unguided(),
+    "fast": ClipRecipe(), "quality": ClipRecipe(preset="quality"),
+}  # fmt: skip
 PARTS = {
-    **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 3, SCALE * 3)},
+    **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 4, SCALE * 4)},
     **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale) for scale in (2.0, 8.0, 30.0, 100.0)},
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
     "no time travel": ClipRecipe(travel=0), "time travel 3": ClipRecipe(travel=3),
+    "eta 0": ClipRecipe(eta=0), "eta 1": ClipRecipe(eta=1),
     "from 0.1 on": ClipRecipe(start=0.1), "to the end": ClipRecipe(stop=1.0), "4 candidates": ClipRecipe(candidates=4),
 }  # fmt: skip
 

@@ -12,16 +12,16 @@ SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler, "ddpm": 
 class Schedule:
     """x_t = alpha_t x0 + sigma_t eps with alpha_t**2 = alpha_bar_t and alpha_t**2 + sigma_t**2 = 1, over `steps` steps.
 
-    `config` is that of any diffusers scheduler; `solver` is "ddim" (arXiv:2010.02502), "dpm++" (second-order multistep
-    DPM-Solver++, arXiv:2211.01095) or "ddpm" (arXiv:2006.11239), which alone draws noise, picture k's from
-    `generators[k]`. Step i goes from `timesteps[i]` to the next, or to x0. A schedule serves one run: solvers remember.
+    `config` is any diffusers scheduler's; `solver` is "ddim" (arXiv:2010.02502; `eta`, its equation 16, is the noise of
+    a step: 1 is DDPM's), "dpm++" (second-order DPM-Solver++, arXiv:2211.01095) or "ddpm" (arXiv:2006.11239); picture
+    k's noise comes from the torch.Generator `generators[k]`. A schedule serves one run: solvers remember.
     """
 
-    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Sequence[torch.Generator] = ()):
+    def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Sequence = (), eta: float = 0):
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
         self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
-        self.generators, self.options = generators, {"generator": list(generators) or None} if solver == "ddpm" else {}
+        self.options = {"generator": list(generators) or None} | ({"eta": eta} if solver == "ddim" else {})
         self.timesteps: list[int] = self.solver.timesteps.tolist()
         self.alphas_cumprod: Tensor = self.solver.alphas_cumprod
         alpha_bar = self.alphas_cumprod[self.timesteps]  # float32, to the bit what the solver uses
@@ -41,7 +41,7 @@ class Schedule:
     def back(self, x_t: Tensor, i: int) -> Tensor:
         """x before step i from x after it: noise added by the forward process, picture k's from `generators[k]`."""
         ratio = self.alpha[i] / self.alpha[i + 1]
-        noise = [torch.randn(x_t.shape[1:], generator=generator) for generator in self.generators]
+        noise = [torch.randn(x_t.shape[1:], generator=generator) for generator in self.options["generator"]]
         return ratio * x_t + (1 - ratio**2) ** 0.5 * torch.stack(noise).to(x_t)
 
 

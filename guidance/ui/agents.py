@@ -31,6 +31,7 @@ MEANINGS = {
     "start": "the share of the steps after which guidance begins, 0 to 1",
     "stop": "the share of the steps after which it ends, 0 to 1",
     "solver": f"one of {', '.join(recipes.SOLVERS)}",
+    "eta": "how much noise a step of ddim adds, from 0, none, to 1, as much as ddpm",
     "steps": "how many steps, 1 to 1000",
     "seed": "of the first picture; each further one adds 1",
     "count": "how many pictures, or rounds of the digits",

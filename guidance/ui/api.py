@@ -54,7 +54,8 @@ def clip(compute: run.Compute) -> None:
         negative: str = C.negative, text_scale: float = C.text_scale, preset: str = C.preset, rule: str | None = None,
         scale: float | None = None, method: str | None = None, weight: str | None = None, cuts: int | None = None,
         travel: int | None = None, candidates: int | None = None, start: float = C.start, stop: float | None = None,
-        solver: str = C.solver, steps: int = C.steps, seed: int = C.seed, count: int = C.count,
+        solver: str = C.solver, eta: float | None = None, steps: int | None = None,
+        seed: int = C.seed, count: int = C.count,
     ) -> list[gr.FileData]:  # fmt: skip
         """Paint pictures steered toward a prompt by a CLIP; gives PNG files, each with its recipe inside.
 
@@ -64,7 +65,7 @@ def clip(compute: run.Compute) -> None:
         yield from paint(lambda: ClipRecipe(
             prompt=prompt, image=image, clip=clip, model=model, preset=preset, rule=rule, scale=scale, method=method,
             weight=weight, cuts=cuts, travel=travel, candidates=candidates, start=start, stop=stop, solver=solver,
-            steps=steps, seed=seed, count=count, text=text, negative=negative, text_scale=text_scale,
+            eta=eta, steps=steps, seed=seed, count=count, text=text, negative=negative, text_scale=text_scale,
         ), compute)  # fmt: skip
 
     gr.api(agents.described(clip), api_name="clip", **run.SLOTS)

@@ -80,6 +80,8 @@ CHINESE: dict[str, str] = {
     "More: slower, finer.": "越多越慢，也越精细。",
     "Solver": "求解器",
     "DDIM is plain; DPM-Solver++ needs fewer steps; DDPM adds noise at each and needs many.": "DDIM 朴素；DPM-Solver++ 需要的步数少；DDPM 每步加噪声，需要很多步。",
+    "Eta": "噪声比例 η",
+    "How much noise each step of DDIM adds: 1 is as much as DDPM.": "DDIM 每步加多少噪声：1 与 DDPM 一样多。",
     "Model": "模型",
     "The network that paints; all but the built-in one are downloaded on first use.": "作画的网络；除内置的以外，都在首次使用时下载。",
     "The network that paints; all but the built-in one are downloaded on first use. Or type the name of any "
@@ -123,7 +125,7 @@ CHINESE: dict[str, str] = {
     "Preset": "预设",
     "Fast": "快速",
     "Quality": "质量",
-    "Quality goes through the network, with more cuts: some twice as long.": "质量会让梯度穿过网络，并用更多裁剪，用时约为两倍。",
+    "Quality takes twice the steps and more cuts: some twice as long.": "质量用两倍的步数和更多裁剪，用时约为两倍。",
     "0 leaves the model alone; too much breaks the picture.": "0 表示不干预模型；太强会破坏画面。",
     "A picture as a prompt": "用图片作提示",
     "Picture": "图片",

@@ -92,7 +92,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
             )  # fmt: skip
             made["preset"] = gr.Radio(
                 controls.labelled(PRESETS, tuple(recipes.PRESETS)), value=defaults.preset, label=t("Preset"),
-                info=t("Quality goes through the network, with more cuts: some twice as long."),
+                info=t("Quality takes twice the steps and more cuts: some twice as long."),
             )  # fmt: skip
             made["scale"] = gr.Slider(
                 **controls.scale_slider(defaults.rule, defaults.scale), label=t("Strength"), buttons=[],
@@ -103,7 +103,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
             paint, stop = stage.buttons(NAME)
             picks = stage.examples_row(dict.fromkeys(EXAMPLES, ""), wide=True)
             more = compare.choices(
-                NAME, COMPARISONS, ClipRecipe, ("prompt", "; ".join(EXAMPLES[:2])), ("scale", "0.04; 0.12; 0.36")
+                NAME, COMPARISONS, ClipRecipe, ("prompt", "; ".join(EXAMPLES[:2])), ("scale", "0.02; 0.08; 0.32")
             )
             with gr.Accordion(t("A picture as a prompt"), open=False, elem_id="clip-image"):
                 given = gr.Image(
@@ -129,7 +129,12 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
                 )  # fmt: skip
                 made |= controls.rules(NAME, defaults)
                 made |= controls.course(defaults, made)
-                made |= controls.sampler(NAME, defaults) | controls.model(defaults)
+                made |= controls.sampler(NAME, defaults)
+                made["eta"] = gr.Slider(
+                    0, 1, defaults.eta, step=0.05, label=t("Eta"), buttons=[],
+                    info=t("How much noise each step of DDIM adds: 1 is as much as DDPM."),
+                )  # fmt: skip
+                made |= controls.model(defaults)
         drawing = html(lambda say: welcome.placeholder("#3f5f8f", say))
         here = stage.results(NAME, paint, stop, welcome.CLIP, drawing, defaults)
 

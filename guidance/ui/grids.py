@@ -17,7 +17,7 @@ SETTINGS = {  # the page's names of a recipe's fields
     "method": "Gradient", "rule": "Rule", "loss": "What is compared", "weight": "Weight over the steps",
     "start": "Start", "stop": "Stop", "steps": "Steps", "solver": "Solver", "model": "Model", "preset": "Preset",
     "clip": "CLIP", "cuts": "Cuts", "travel": "Time travel", "candidates": "Candidates",
-    "guidance": "Guidance",
+    "guidance": "Guidance", "eta": "Eta",
     "conditioning": "How the network is told", "text": "Text for the model", "negative": "Not in the text",
     "text_scale": "Strength of the text",
 }  # fmt: skip
