@@ -164,7 +164,7 @@ class ClipRecipe(Batch):
 
     NO_GUIDANCE = {"scale": 0, "travel": 0, "candidates": 1}
 
-    prompt: str = "a snowy mountain at night with a moon"  # parts with weights: "snowy mountains:1 | clouds:-0.5"
+    prompt: str = "mountains and a lake at sunset"  # parts with weights: "snowy mountains:1 | clouds:-0.5"
     image: str = ""  # a picture as a prompt of weight 1: base64 of a WebP of at most 256 px
     clip: str = "landscapes"
     model: str = "landscapes"
@@ -206,7 +206,7 @@ class ClipRecipe(Batch):
         }
         checked["scale"] = real("Scale", self.scale, 0, MAX_SCALES[checked["rule"]])
         if not prompts(self.prompt) and not checked["image"]:
-            raise RecipeError("Prompt must say something, such as a snowy mountain at night with a moon.")
+            raise RecipeError("Prompt must say something, such as mountains and a lake at sunset.")
         if not any(weight for _, weight in self.targets):
             raise RecipeError("At least one part of the prompt must have a weight other than 0.")
         settle(self, checked | told(self) | sampling(self))

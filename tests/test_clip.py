@@ -129,8 +129,8 @@ def test_weights_that_are_none(given):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"prompt": ""}, "Prompt must say something, such as a snowy mountain at night with a moon."),
-        ({"prompt": " \n | "}, "Prompt must say something, such as a snowy mountain at night with a moon."),
+        ({"prompt": ""}, "Prompt must say something, such as mountains and a lake at sunset."),
+        ({"prompt": " \n | "}, "Prompt must say something, such as mountains and a lake at sunset."),
         ({"prompt": "x" * 10_000}, "Prompt must be a text of at most 1,000 characters."),
         ({"prompt": None}, "Prompt must be a text of at most 1,000 characters."),
         ({"prompt": "|".join("abcdefghijklmnopq")}, "Prompt must have at most 16 parts."),

@@ -265,7 +265,7 @@ CHINESE: dict[str, str] = {
     "Start must not lie after stop.": "开始不能晚于停止。",
     "Colour must be a hex value such as #2080ff, a CSS name such as teal, or rgb(32, 128, 255).": "颜色必须是 #2080ff 这样的十六进制值、teal 这样的 CSS 名称，或 rgb(32, 128, 255)。",
     "Digits must be 1 to {} of the digits 0 to 9, such as 2026.": "请输入 1 到 {} 个数字 0 到 9，例如 2026。",
-    "Prompt must say something, such as a snowy mountain at night with a moon.": "提示词不能为空，例如 a snowy mountain at night with a moon。",
+    "Prompt must say something, such as mountains and a lake at sunset.": "提示词不能为空，例如 mountains and a lake at sunset。",
     "Prompt must be a text of at most {} characters.": "提示词最多 {} 个字符。",
     "Prompt must have at most {} parts.": "提示词最多 {} 个部分。",
     "A weight must be a number from {} to {} after a colon, as in a moon:0.5.": "权重是冒号后 {} 到 {} 的数，例如 a moon:0.5。",

@@ -24,8 +24,8 @@ COMPARISONS = {
     "unguided": "Unguided", "method": "Shortcut and full", "preset": "Fast and quality", "rule": "Fast and the course's"
 }  # fmt: skip
 EXAMPLES = (
-    "a snowy mountain at night with a moon",
-    "a red sunset over the sea with a boat",
+    "mountains and a lake at sunset",
+    "a red sunset over the sea",
     "a pine forest in the mist at dawn",
     "desert dunes at noon under a bright sun",
     "hills and a lake under northern lights",
