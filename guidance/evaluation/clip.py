@@ -29,7 +29,8 @@ WHOLE = {
 }  # fmt: skip
 PARTS = {
     **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 4, SCALE * 4)},
-    **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale) for scale in (2.0, 8.0, 30.0, 100.0)},
+    **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale, steps=50)  # as many passes as "fast"
+       for scale in (2.0, 8.0, 30.0, 100.0)},
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
     "no time travel": ClipRecipe(travel=0), "time travel 3": ClipRecipe(travel=3),
