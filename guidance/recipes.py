@@ -83,7 +83,7 @@ def settle(recipe: "Recipe", checked: dict) -> None:
 
 
 class Once:
-    """What holds for a recipe that has no such fields: each picture is made once, and no step is taken again."""
+    """What holds for a recipe without such fields: pictures made once, no step taken again, no noise added by DDIM."""
 
     candidates, travel, eta = 1, 0, 0.0
 

@@ -15,13 +15,15 @@ from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table
 from guidance.generation import clip_plan, drawings, frames, stream, to_pixels
 from guidance.models import catalogue, clips
-from guidance.recipes import PRESETS, ClipRecipe
+from guidance.recipes import PRESETS, TRAVEL, ClipRecipe
+from guidance.sampling.sample import order
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes
 
 Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
 SCALE = PRESETS["fast"]["scale"]
+PASSES = len(order(PRESETS["fast"]["steps"], PRESETS["fast"]["travel"], *TRAVEL))  # that "fast" takes
 WHOLE = {
     "unguided": ClipRecipe().unguided(), "unguided, eta 0": ClipRecipe(eta=0).unguided(),
     "unguided, as quality": ClipRecipe(preset="quality").unguided(),
@@ -29,7 +31,7 @@ WHOLE = {
 }  # fmt: skip
 PARTS = {
     **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 4, SCALE * 4)},
-    **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale, steps=50)  # as many passes as "fast"
+    **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale, steps=PASSES)
        for scale in (2.0, 8.0, 30.0, 100.0)},
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
