@@ -3,6 +3,7 @@
 import gzip
 import struct
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -235,7 +236,8 @@ def data(tmp_path):
     [*(["digits", "--conditioning", name] for name in CONDITIONINGS), ["digit-classifier"],
      ["digit-classifier", "--blind"], ["digit-judge"], ["notebook-digits"]],
 )  # fmt: skip
-def test_a_tiny_training_leaves_weights_that_load(options, data, tmp_path):
+def test_a_tiny_training_leaves_weights_that_load(options, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(digits, "sheet", partial(digits.sheet, steps=1))
     out = tmp_path / "run"
     assert main(["train", *options, "--data", str(data), "--steps", "2", "--batch", "8", "--out", str(out)]) == 0
     kinds = {"digits": DENOISERS.get(options[-1]), "digit-judge": DigitJudge, "digit-classifier": DigitClassifier,

@@ -37,10 +37,10 @@ def scaled(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-def sheet(network: nn.Module, device: str) -> Image.Image:
-    """Ten rows of digits, a class a row, eight noises, in 20 steps of DDIM without guidance."""
+def sheet(network: nn.Module, device: str, steps: int = 20) -> Image.Image:
+    """Ten rows of digits, a class a row, eight noises, in steps of DDIM without guidance."""
     scheduler = DDIMScheduler.from_config(SCHEDULER)
-    scheduler.set_timesteps(20)
+    scheduler.set_timesteps(steps)
     x = torch.randn(80, 1, 28, 28, generator=torch.Generator().manual_seed(0)).to(device)
     labels = torch.arange(10, device=device).repeat_interleave(8)
     with torch.no_grad():
