@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from guidance import ClipRecipe, generate, images
 from guidance.__main__ import main
 from guidance.checks import RecipeError, pack, prompts
-from guidance.evaluation.clip import together
+from guidance.evaluation import clip as evaluation
 from guidance.generation import drawings, stream, to_pixels
 from guidance.losses.clip import cut, great_circle, prompt_loss
 from guidance.metadata import read_png
@@ -227,9 +227,23 @@ def test_a_picture_is_one_of_its_candidates_and_the_first_of_them_is_the_picture
         assert frame.losses["prompt"].shape == (1,)
 
 
+def test_an_evaluation_that_was_stopped_reads_what_it_had_drawn(tmp_path, monkeypatch):
+    recipe, asked, path = ClipRecipe(steps=2), ["a moon", "snow", "a lake"], tmp_path / "row.png"
+    first, seconds = evaluation.drawn(path, recipe, asked)
+    again = replace(recipe, scale=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "together", None)
+        read = evaluation.drawn(path, recipe, asked)
+        for changed in ((again, asked), (recipe, ["a moon", "snow", "a star"])):
+            with pytest.raises(TypeError):
+                evaluation.drawn(path, *changed)
+    assert torch.equal(read[0], first) and read[1] == seconds
+    assert not torch.equal(evaluation.drawn(path, again, asked)[0], first)
+
+
 def test_many_prompts_in_a_batch_paint_each_as_alone():
     recipe = ClipRecipe(seed=3, steps=4, candidates=2)
-    made = together(recipe, ["a red sunset", "snow", "night"])
+    made = evaluation.together(recipe, ["a red sunset", "snow", "night"])
     alone = to_pixels(images(replace(recipe, prompt="snow", seed=4)))
     assert torch.equal(((made[1:2] + 1) * 127.5).round().byte(), alone)
 

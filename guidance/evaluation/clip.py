@@ -1,27 +1,31 @@
 """Prompt guidance: does a picture show what the prompt names; presets, scales, ingredients, the course's loop."""
 
+import hashlib
 import random
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from guidance import settings
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table
-from guidance.generation import clip_plan, drawings, frames, stream, to_pixels
+from guidance.generation import clip_plan, drawings, frames, stream, to_images, to_pixels
 from guidance.models import catalogue, clips
 from guidance.recipes import PRESETS, TRAVEL, ClipRecipe
 from guidance.sampling.sample import order
+from guidance.sheets import parts, sheet
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes
 
 Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
+COLUMNS = 32  # of the sheets that keep a row's pictures
 SCALE = PRESETS["fast"]["scale"]
 PASSES = len(order(PRESETS["fast"]["steps"], PRESETS["fast"]["travel"], *TRAVEL))  # that "fast" takes
 WHOLE = {
@@ -75,6 +79,29 @@ def together(recipe: ClipRecipe, asked: list[str]) -> Tensor:
     return torch.cat(made).float() / 127.5 - 1
 
 
+def drawn(path: Path, recipe: ClipRecipe, asked: list[str]) -> tuple[Tensor, float]:
+    """The pictures of `together` and the seconds each took, kept as one PNG.
+
+    What an earlier run left there is read where recipe, prompts and weights are the same: a stopped run goes on.
+    """
+    drawn_by = hashlib.sha256(repr((recipe, asked)).encode())
+    for file in sorted(settings.ASSETS.rglob("*.safetensors")):
+        drawn_by.update(file.read_bytes())
+    if path.exists():
+        with Image.open(path) as image:
+            if image.info.get("drawn by") == drawn_by.hexdigest():
+                made = to_pixels(parts(image, COLUMNS, len(asked)))
+                return made.float() / 127.5 - 1, float(image.info["seconds"])
+    started = time.perf_counter()
+    made = together(recipe, asked)
+    seconds = (time.perf_counter() - started) / len(made)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("drawn by", drawn_by.hexdigest())
+    info.add_text("seconds", str(seconds))
+    sheet(to_images(made), COLUMNS).save(path, pnginfo=info)
+    return made, seconds
+
+
 def ideal(asked: list[Prompt]) -> Tensor:
     """A painted picture for each prompt that shows what it names, no two the same: (N, 3, 64, 64) in [-1, 1].
 
@@ -105,29 +132,26 @@ def measure(judge: nn.Module, known: Tensor, asked: list[Prompt], made: Tensor) 
 def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     """Print the table, save it, the curve over the scale, and a sheet of the default's pictures, a prompt a row.
 
-    The presets paint `seeds` pictures of each prompt, the other rows one.
+    The presets paint `seeds` pictures of each prompt, the other rows one. Every row's pictures are kept in `out`; those
+    that an earlier run left there are not drawn again.
     """
     out.mkdir(parents=True, exist_ok=True)
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
-    table, seconds = Table(out / "clip.json"), {}
+    table, made, unit = Table(out / "clip.json"), {}, None
 
-    def add(name: str, make: Callable[[], Tensor]) -> Tensor:
-        started = time.perf_counter()
-        made = make()
-        seconds[name] = (time.perf_counter() - started) / len(made)
-        found = {"setting": name, "pictures": len(made)} | measure(judge, known, asked, made)
-        table.add(found | {"time": seconds[name] / seconds["unguided"]})
-        return made
+    def add(name: str, pictures: Tensor, **more: float) -> None:
+        table.add({"setting": name, "pictures": len(pictures)} | measure(judge, known, asked, pictures) | more)
 
     texts = [text for text, _ in asked]
-    made = {name: add(name, lambda recipe=recipe: together(recipe, texts * seeds)) for name, recipe in WHOLE.items()}
-    add("painted pictures of what the prompts name", lambda: ideal(asked * seeds))
+    for name, recipe in (WHOLE | PARTS).items():
+        made[name], seconds = drawn(out / f"{name}.png", recipe, texts * (seeds if name in WHOLE else 1))
+        unit = unit or seconds
+        add(name, made[name], time=seconds / unit)
+    add("painted pictures of what the prompts name", ideal(asked * seeds))
     sides, turns = ("unguided", "fast"), range(seeds)
     rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in sides for turn in turns]
     grid(torch.stack(rows), len(sides) * seeds).save(out / "clip.png")
-    for name, recipe in PARTS.items():
-        add(name, lambda recipe=recipe: together(recipe, texts))
     negatives(judge, seeds)
     plot(table.rows, out / "clip-plot.png")
 
