@@ -24,8 +24,8 @@ CLIPS = ("landscapes", "ViT-B-32/openai", "ViT-B-16/openai", "ViT-L-14/openai", 
 PRESETS = {
     "fast": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 2, "travel": 1,
              "candidates": 1, "stop": 0.9, "eta": 0.5, "steps": 40},
-    "quality": {"rule": "normalized", "scale": 0.05, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 0,
-                "candidates": 2, "stop": 0.9, "eta": 1.0, "steps": 80},
+    "quality": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4, "travel": 0,
+                "candidates": 1, "stop": 0.9, "eta": 1.0, "steps": 80},
     "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "travel": 0,
                "candidates": 1, "stop": 1.0, "eta": 0.0, "steps": 40},
 }  # fmt: skip

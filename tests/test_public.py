@@ -73,7 +73,7 @@ def test_an_allowance_fills_up_again_and_forgets_the_oldest_visitors():
     [
         (ColorRecipe(count=4, steps=40), 160),
         (ClipRecipe(count=2, steps=10, travel=4, candidates=3), 120),
-        (ClipRecipe(count=2, steps=10, preset="quality"), 40),
+        (ClipRecipe(count=2, steps=10, preset="quality"), 20),
         (DigitRecipe(digits="2026", count=2, steps=15), 120),
     ],
 )

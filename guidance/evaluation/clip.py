@@ -41,7 +41,7 @@ PARTS = {
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
     "no time travel": ClipRecipe(travel=0), "time travel 3": ClipRecipe(travel=3),
     "eta 0": ClipRecipe(eta=0), "eta 1": ClipRecipe(eta=1),
-    "from 0.1 on": ClipRecipe(start=0.1), "to the end": ClipRecipe(stop=1.0), "4 candidates": ClipRecipe(candidates=4),
+    "from 0.1 on": ClipRecipe(start=0.1), "to the end": ClipRecipe(stop=1.0), "2 candidates": ClipRecipe(candidates=2),
 }  # fmt: skip
 
 

@@ -125,7 +125,7 @@ CHINESE: dict[str, str] = {
     "Preset": "预设",
     "Fast": "快速",
     "Quality": "质量",
-    "Quality takes twice the steps, more cuts and the better of two: some four times as long.": "质量用两倍的步数和更多裁剪，并从两张中选更好的：用时约为四倍。",
+    "Quality takes twice the steps and more cuts: some twice as long.": "质量用两倍的步数和更多裁剪，用时约为两倍。",
     "0 leaves the model alone; too much breaks the picture.": "0 表示不干预模型；太强会破坏画面。",
     "A picture as a prompt": "用图片作提示",
     "Picture": "图片",

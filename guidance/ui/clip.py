@@ -92,7 +92,7 @@ def tab(compute: run.Compute, jobs: Jobs) -> stage.Panel:
             )  # fmt: skip
             made["preset"] = gr.Radio(
                 controls.labelled(PRESETS, tuple(recipes.PRESETS)), value=defaults.preset, label=t("Preset"),
-                info=t("Quality takes twice the steps, more cuts and the better of two: some four times as long."),
+                info=t("Quality takes twice the steps and more cuts: some twice as long."),
             )  # fmt: skip
             made["scale"] = gr.Slider(
                 **controls.scale_slider(defaults.rule, defaults.scale), label=t("Strength"), buttons=[],
