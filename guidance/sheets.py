@@ -11,10 +11,3 @@ def sheet(images: list[Image.Image], columns: int, gap: int = 0) -> Image.Image:
     for k, image in enumerate(images):
         whole.paste(image, (k % columns * (width + gap) + gap, k // columns * (height + gap) + gap))
     return whole
-
-
-def parts(whole: Image.Image, columns: int, count: int) -> list[Image.Image]:
-    """The first `count` square pictures of a sheet without gaps."""
-    side = whole.width // columns
-    corners = ((k % columns * side, k // columns * side) for k in range(count))
-    return [whole.crop((left, top, left + side, top + side)) for left, top in corners]

@@ -228,7 +228,7 @@ def test_a_picture_is_one_of_its_candidates_and_the_first_of_them_is_the_picture
 
 
 def test_an_evaluation_that_was_stopped_reads_what_it_had_drawn(tmp_path, monkeypatch):
-    recipe, asked, path = ClipRecipe(steps=2), ["a moon", "snow", "a lake"], tmp_path / "row.png"
+    recipe, asked, path = ClipRecipe(steps=2), ["a moon", "snow", "a lake"], tmp_path / "row.pt"
     first, seconds = evaluation.drawn(path, recipe, asked)
     again = replace(recipe, scale=0.5)
     with monkeypatch.context() as patch:

@@ -4,10 +4,10 @@ import hashlib
 import random
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
-from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -15,17 +15,17 @@ from guidance import settings
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table
-from guidance.generation import clip_plan, drawings, frames, stream, to_images, to_pixels
+from guidance.generation import clip_plan, drawings, frames, stream, to_pixels
 from guidance.models import catalogue, clips
 from guidance.recipes import PRESETS, TRAVEL, ClipRecipe
 from guidance.sampling.sample import order
-from guidance.sheets import parts, sheet
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes
+from guidance.training.trainer import keep
 
 Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
-COLUMNS = 32  # of the sheets that keep a row's pictures
+ONE = ", one picture of each prompt"  # as the parts have; KID counts how like pictures of one prompt are
 SCALE = PRESETS["fast"]["scale"]
 PASSES = len(order(PRESETS["fast"]["steps"], PRESETS["fast"]["travel"], *TRAVEL))  # that "fast" takes
 WHOLE = {
@@ -79,27 +79,28 @@ def together(recipe: ClipRecipe, asked: list[str]) -> Tensor:
     return torch.cat(made).float() / 127.5 - 1
 
 
+@cache
+def weights() -> list[str]:
+    """The digests of the networks that paint and guide."""
+    files = (file for name in ("landscapes", "clip") for file in (settings.ASSETS / name).rglob("*.safetensors"))
+    return sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+
+
 def drawn(path: Path, recipe: ClipRecipe, asked: list[str]) -> tuple[Tensor, float]:
-    """The pictures of `together` and the seconds each took, kept as one PNG.
+    """The pictures of `together` and the seconds each took, kept in a file.
 
     What an earlier run left there is read where recipe, prompts and weights are the same: a stopped run goes on.
     """
-    drawn_by = hashlib.sha256(repr((recipe, asked)).encode())
-    for file in sorted(settings.ASSETS.rglob("*.safetensors")):
-        drawn_by.update(file.read_bytes())
+    key = repr((recipe, asked, weights()))
     if path.exists():
-        with Image.open(path) as image:
-            if image.info.get("drawn by") == drawn_by.hexdigest():
-                made = to_pixels(parts(image, COLUMNS, len(asked)))
-                return made.float() / 127.5 - 1, float(image.info["seconds"])
+        kept = torch.load(path, weights_only=True)
+        if kept["key"] == key:
+            return kept["pictures"], kept["seconds"]
     started = time.perf_counter()
-    made = together(recipe, asked)
-    seconds = (time.perf_counter() - started) / len(made)
-    info = PngImagePlugin.PngInfo()
-    info.add_text("drawn by", drawn_by.hexdigest())
-    info.add_text("seconds", str(seconds))
-    sheet(to_images(made), COLUMNS).save(path, pnginfo=info)
-    return made, seconds
+    pictures = together(recipe, asked)
+    seconds = (time.perf_counter() - started) / len(pictures)
+    keep({"key": key, "pictures": pictures, "seconds": seconds}, path)
+    return pictures, seconds
 
 
 def ideal(asked: list[Prompt]) -> Tensor:
@@ -138,18 +139,18 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     out.mkdir(parents=True, exist_ok=True)
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
-    table, made, unit = Table(out / "clip.json"), {}, None
+    table, made, seconds = Table(out / "clip.json"), {}, {}
 
     def add(name: str, pictures: Tensor, **more: float) -> None:
         table.add({"setting": name, "pictures": len(pictures)} | measure(judge, known, asked, pictures) | more)
 
     texts = [text for text, _ in asked]
     for name, recipe in (WHOLE | PARTS).items():
-        made[name], seconds = drawn(out / f"{name}.png", recipe, texts * (seeds if name in WHOLE else 1))
-        unit = unit or seconds
-        add(name, made[name], time=seconds / unit)
+        made[name], seconds[name] = drawn(out / f"{name}.pt", recipe, texts * (seeds if name in WHOLE else 1))
+        add(name, made[name], time=seconds[name] / seconds["unguided"])
     add("painted pictures of what the prompts name", ideal(asked * seeds))
-    add("fast, one picture of each prompt", made["fast"][:count])
+    for name in ("unguided", "fast", "quality"):
+        add(name + ONE, made[name][:count])
     sides, turns = ("unguided", "fast"), range(seeds)
     rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in sides for turn in turns]
     grid(torch.stack(rows), len(sides) * seeds).save(out / "clip.png")
@@ -169,19 +170,19 @@ def negatives(judge: nn.Module, seeds: int) -> None:
 
 
 def plot(rows: list[dict], path: Path) -> None:
-    """Success with two to four attributes against KID over the scale, ours and the course's."""
+    """Success with two to four attributes against KID over the scale, ours and the course's, one picture a prompt."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4.4), layout="constrained")
     axes = figure.subplots()
     for label in ("fast", "course"):
-        curve = [row for row in rows if row["setting"] == label or row["setting"].startswith(f"{label}, scale")]
-        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"]].scale)
+        curve = [row for row in rows if row["setting"] == label + ONE or row["setting"].startswith(f"{label}, scale")]
+        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"].removesuffix(ONE)].scale)
         points = [(row["KID x 1000"], row["two to four %"]) for row in curve]
         axes.plot(*zip(*points, strict=True), "o-", label=label, markersize=4)
     for row in rows:
-        if row["setting"] in ("unguided", "quality"):
-            axes.plot(row["KID x 1000"], row["two to four %"], "s", label=row["setting"])
+        if row["setting"] in ("unguided" + ONE, "quality" + ONE):
+            axes.plot(row["KID x 1000"], row["two to four %"], "s", label=row["setting"].removesuffix(ONE))
     axes.set(xlabel="KID x 1000", ylabel="pictures that show all of two to four attributes, %")
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=110)

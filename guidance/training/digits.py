@@ -38,7 +38,7 @@ def scaled(pictures: Tensor) -> Tensor:
 
 
 def sheet(network: nn.Module, device: str, steps: int = 20) -> Image.Image:
-    """Ten rows of digits, a class a row, eight noises, in steps of DDIM without guidance."""
+    """Ten rows of digits, a class a row, eight noises, in `steps` steps of DDIM without guidance."""
     scheduler = DDIMScheduler.from_config(SCHEDULER)
     scheduler.set_timesteps(steps)
     x = torch.randn(80, 1, 28, 28, generator=torch.Generator().manual_seed(0)).to(device)
