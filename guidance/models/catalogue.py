@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from guidance import settings
+from guidance.models import files
 from guidance.models.cache import cache
 from guidance.models.device import building, device
 from guidance.models.digits import DENOISERS, SCHEDULER, DigitClassifier, DigitJudge
@@ -29,8 +30,25 @@ def source(name: str) -> str:
 
 
 def get(name: str) -> Model:
-    """The model of this name."""
-    return cache.get(name, lambda: open_model(source(name)))
+    """The model of this name; "digits/" and a way of telling the class is a network of the digits' model."""
+    kind, _, way = name.partition("/")
+    load = (lambda: digits(way or "embedding")) if kind == "digits" else (lambda: open_model(source(name)))
+    return cache.get(name, load)
+
+
+def fingerprint(name: str) -> str | None:
+    """The fingerprint of a model's weights; None while they are not among the files here."""
+    kind, _, way = name.partition("/")
+    folder = Path(source(name)).expanduser()
+    if kind == "digits":
+        return files.fingerprint(DIGITS / f"{way or 'embedding'}.safetensors")
+    if not folder.is_dir():
+        return next((model.fingerprint for held, model in cache.loaded() if held == name), None)
+    places = ((), ("vae", "text_encoder")) ["vae" in {path.name for path in folder.iterdir()}]
+    names = [*files.WEIGHTS, "model.safetensors", "pytorch_model.bin"]
+    found = [next((folder / place / name for name in names if (folder / place / name).exists()), None)
+             for place in ("unet" if (folder / "unet").is_dir() else "", *places)]  # fmt: skip
+    return None if None in found else "-".join(map(files.fingerprint, found))
 
 
 def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "cpu") -> Network:
@@ -43,9 +61,9 @@ def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "c
 
 def digits(conditioning: str) -> Model:
     """The digit model that is told the class in this way; eps(x_t, t, labels)."""
+    path = DIGITS / f"{conditioning}.safetensors"
     # So narrow a network gains nothing from bf16.
-    return cache.get(f"digits/{conditioning}", lambda: Model(
-        read(DENOISERS[conditioning], DIGITS / f"{conditioning}.safetensors", device()), SCHEDULER))  # fmt: skip
+    return Model(read(DENOISERS[conditioning], path, device()), SCHEDULER, fingerprint=files.fingerprint(path))
 
 
 def digit_classifier(name: str) -> DigitClassifier:

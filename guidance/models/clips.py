@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate, normalize
 from torchvision.transforms.functional import to_tensor
 
 from guidance import progress, settings
+from guidance.models import files
 from guidance.models.cache import cache
 from guidance.models.device import building, device, precision
 from guidance.models.errors import ModelError
@@ -26,6 +27,8 @@ from guidance.models.hub import fetch, online
 from guidance.models.layout import frozen
 from guidance.models.model import padded
 from guidance.models.words import WordTokenizer
+
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # the first that is there is taken
 
 
 class Clip:
@@ -147,15 +150,20 @@ def downloaded(name: str) -> Clip:
 
 def weights(described: dict) -> str:
     """The file of what open_clip describes: cached, else downloaded, safetensors where there are any."""
-    repository, files = described["hf_hub"].strip("/"), ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    for file in files:
-        if isinstance(cached := try_to_load_from_cache(repository, file), str):
-            return cached
+    repository = described["hf_hub"].strip("/")
+    if path := cached(repository):
+        return path
     if not online():
         raise OSError("The Hub does not answer.")
     with progress.loading(repository):
-        folder = fetch(repository, (), [files])
-    return str(next((folder / file for file in files if (folder / file).exists()), folder / files[0]))
+        folder = fetch(repository, (), [WEIGHTS])
+    return str(next((folder / file for file in WEIGHTS if (folder / file).exists()), folder / WEIGHTS[0]))
+
+
+def cached(repository: str) -> str | None:
+    """The file of weights of a repository that is here already."""
+    found = (try_to_load_from_cache(repository, file) for file in WEIGHTS)
+    return next((path for path in found if isinstance(path, str)), None)
 
 
 def loaded(architecture: str, path: str, described: dict, where: torch.device) -> Clip:
@@ -180,3 +188,11 @@ def get(name: str) -> Clip:
     """The CLIP of a name, "landscapes" or what open_clip calls "ARCHITECTURE/TAG"; recipes hold the list of them."""
     load = (lambda: built_in(settings.ASSETS / "clip")) if name == "landscapes" else (lambda: downloaded(name))
     return cache.get(f"CLIP {name}", load)
+
+
+def fingerprint(name: str) -> str | None:
+    """The fingerprint of a CLIP's weights; None while they are not among the files here."""
+    if name == "landscapes":
+        return files.fingerprint(settings.ASSETS / "clip" / "open_clip_model.safetensors")
+    path = cached(open_clip.get_pretrained_cfg(*name.split("/"))["hf_hub"].strip("/"))
+    return files.fingerprint(Path(path).resolve()) if path else None

@@ -23,7 +23,7 @@ SCHEDULER = {
 class ChannelsUNet(nn.Module):
     """The class as extra input channels, the course's `ClassConditionedUnet`: an embedding of size 4 at every pixel."""
 
-    config = SimpleNamespace(in_channels=1, sample_size=28)
+    config, null = SimpleNamespace(in_channels=1, sample_size=28), NULL
 
     def __init__(self, width: int = 4):
         super().__init__()
@@ -43,7 +43,7 @@ class ChannelsUNet(nn.Module):
 class EmbeddingUNet(nn.Module):
     """The class's embedding added to the timestep's, which scales and shifts every block (AdaGN, arXiv:2105.05233)."""
 
-    config = SimpleNamespace(in_channels=1, sample_size=28)
+    config, null = SimpleNamespace(in_channels=1, sample_size=28), NULL
 
     def __init__(self):
         super().__init__()
@@ -62,7 +62,7 @@ class EmbeddingUNet(nn.Module):
 class AttentionUNet(nn.Module):
     """The class as a token that the inner blocks attend to, as text-to-image models do."""
 
-    config = SimpleNamespace(in_channels=1, sample_size=28)
+    config, null = SimpleNamespace(in_channels=1, sample_size=28), NULL
 
     def __init__(self, width: int = 64):
         super().__init__()

@@ -7,9 +7,13 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 
-def frozen(network: nn.Module) -> nn.Module:
-    """A network that is no longer trained, in channels_last, as convolutions want it on CPUs and tensor cores alike."""
-    network = network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
+def frozen(network: nn.Module, shared: bool = False) -> nn.Module:
+    """A network that is no longer trained, in channels_last, as convolutions want it on CPUs and tensor cores alike.
+
+    A `shared` one's tensors are somebody else's as well and stay as they lie.
+    """
+    network = network if shared else network.to(memory_format=torch.channels_last)
+    network.eval().requires_grad_(False)
     for part in network.modules():
         if isinstance(part, nn.GroupNorm) and part.affine:
             part.forward = partial(group_norm, part)

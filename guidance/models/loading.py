@@ -1,27 +1,18 @@
 """Models from elsewhere: folders and repositories of the Hub, as diffusers writes them and once did."""
 
-import json
-import pickle
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler, ModelMixin, UNet2DModel
-from diffusers.utils import is_accelerate_available
-from safetensors import SafetensorError, safe_open
-from torch import nn
+from diffusers import UNet2DModel
 
-from guidance.models.device import building, device, precision
+from guidance.models import kinds
+from guidance.models.device import device, precision
 from guidance.models.errors import ModelError
+from guidance.models.files import CONFIGS, WEIGHTS, complete, fingerprint, part, read
 from guidance.models.hub import fetch
 from guidance.models.model import Model
 
-CONFIGS = ("model_index.json", "config.json", "scheduler_config.json", "unet/config.json",
-           "scheduler/scheduler_config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/*")  # fmt: skip
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # the first that is there is taken
-# Schedulers of the discrete family: they differ in the solver, which is ours, and agree in the noise schedule.
-SCHEDULERS = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC", "Euler", "LMS", "Heun", "DEIS", "KDPM")
-# What stands in the index of a pipeline that is told a text or works in a latent space.
-LATENT = {"vae", "vqvae", "text_encoder", "transformer", "prior"}
+TEXT_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
@@ -30,101 +21,48 @@ def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
     Without a `dtype` it runs in what the device is good at. A pipeline like Stable Diffusion's is a LatentModel.
     """
     folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
-    load = open_pixel
-    if LATENT & set(read(folder / "model_index.json", source)):
-        from guidance.models.latent import open_latent as load  # nothing of it loads unless asked for
-    return load(folder, source, dtype or precision(device()))
+    latent = kinds.LATENT & set(read(folder / "model_index.json", source))
+    return (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
 
 
 def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
     """The unconditional pixel model in a folder whose weights may not have been fetched yet."""
     inside = "unet/" if (folder / "unet" / "config.json").exists() else ""
-    config = described(folder, folder / inside, source)
+    kinds.pixel(read(folder / inside / "config.json", source), source)
+    config = kinds.scheduled(schedule(folder, source), source)
     (weights,) = complete(folder, source, [[inside + name for name in WEIGHTS]])
-    return Model(part(UNet2DModel, weights, source, dtype), config)
+    return Model(part(UNet2DModel, weights, source, dtype), config, fingerprint=fingerprint(weights))
 
 
-def described(folder: Path, inside: Path, source: str) -> dict:
-    """The noise schedule's configuration; ModelError when the folder holds no unconditional pixel model."""
-    unet = read(inside / "config.json", source)
-    if unet.get("_class_name", "UNet2DModel") != "UNet2DModel" or "down_block_types" not in unet:
-        raise ModelError(f"{source} is no diffusers model of unconditional pictures.")
-    channels, size = unet.get("in_channels", 3), unet.get("sample_size")
-    if channels not in (1, 3) or unet.get("out_channels", 3) not in (channels, 2 * channels):
-        raise ModelError(f"{source} does not make pictures of 1 or 3 channels.")
-    if unet.get("num_class_embeds") or unet.get("class_embed_type"):
-        raise ModelError(f"{source} wants a class, which an unconditional model does not.")
-    multiple = 2 ** (len(unet["down_block_types"]) - 1)
-    sides = [size] * 2 if isinstance(size, int) else size
-    if not sides or any(side % multiple for side in sides):
-        raise ModelError(f"The pictures of {source} must be a multiple of {multiple} px wide and high.")
-    return scheduled(folder, source)
+def open_latent(folder: Path, source: str, dtype: torch.dtype) -> Model:
+    """The pipeline like Stable Diffusion in a folder whose weights may not have been fetched yet."""
+    unet, vae, text = (read(folder / place / "config.json", source) for place in ("unet", "vae", "text_encoder"))
+    kinds.latent(read(folder / "model_index.json", source), unet, vae, text, source)
+    config = kinds.scheduled(schedule(folder, source), source, latent=True)
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    from guidance.models.latent import LatentModel
+
+    try:
+        from transformers import CLIPTextModel, CLIPTokenizer
+    except ImportError as error:
+        raise ModelError(f"{source} is told a text, which needs another package: pip install transformers") from error
+    words = folder / "tokenizer"
+    # Transformers makes a tokenizer without words where there are none.
+    if not any((words / name).exists() for name in ("tokenizer.json", "vocab.json")):
+        raise ModelError(f"{source} has no tokenizer.")
+    names = {"unet": WEIGHTS, "vae": WEIGHTS, "text_encoder": TEXT_WEIGHTS}
+    files = complete(folder, source, [[f"{place}/{name}" for name in group] for place, group in names.items()])
+    classes = (UNet2DConditionModel, AutoencoderKL, CLIPTextModel)
+    networks = [part(kind, weights, source, dtype) for kind, weights in zip(classes, files, strict=True)]
+    try:
+        tokenizer = CLIPTokenizer.from_pretrained(words, local_files_only=True)
+    except Exception as error:  # of many kinds, some of them the tokenizers library's own
+        raise ModelError(f"The tokenizer of {source} is damaged.") from error
+    return LatentModel(*networks, tokenizer, config, fingerprint="-".join(map(fingerprint, files)))
 
 
-def scheduled(folder: Path, source: str) -> dict:
-    """The configuration of the noise schedule, as that of a DDIMScheduler; ModelError if it is of another kind."""
+def schedule(folder: Path, source: str) -> dict:
+    """The configuration of the scheduler in a folder."""
     place = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
-    schedule = read(place / "scheduler_config.json", source)
-    if not schedule.get("_class_name", "DDPMScheduler").startswith(SCHEDULERS):
-        raise ModelError(f"{source} has a noise schedule of another kind than DDPM's.")
-    if schedule.get("rescale_betas_zero_snr"):
-        raise ModelError(f"{source} starts from noise that holds nothing of the picture, where guidance has no hold.")
-    config = dict(DDIMScheduler.from_config(schedule).config)
-    if str(config.get("variance_type", "")).startswith("learned"):
-        config["variance_type"] = "fixed_small"  # the learned variance is left out
-    return config
-
-
-def read(path: Path, source: str) -> dict:
-    """A JSON file, {} if it is not there."""
-    try:
-        return json.loads(path.read_text()) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The configuration of {source} is damaged.") from error
-
-
-def complete(folder: Path, source: str, groups: list[list[str]]) -> list[Path]:
-    """Of each group of names of weights the file that is there, seen to be whole; a repository's are fetched first."""
-    if not Path(source).expanduser().is_dir():
-        fetch(source, CONFIGS, groups)
-    found = []
-    for names in groups:
-        weights = next((folder / name for name in names if (folder / name).exists()), None)
-        if weights is None:
-            raise ModelError(f"{source} has no weights: neither {' nor '.join(names)}.")
-        check(weights, source)
-        found.append(weights)
-    return found
-
-
-def check(weights: Path, source: str) -> None:
-    """ModelError if a file of weights is not whole, or holds anything but tensors."""
-    again = "its weights are damaged or not whole: delete them and try again"
-    try:
-        if weights.suffix == ".safetensors":
-            with safe_open(weights, "pt") as file:
-                file.keys()
-        else:  # the restricted unpickler, and nothing wider
-            torch.load(weights, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        message = f"{source} was not loaded: its weights hold something other than tensors, or are damaged."
-        raise ModelError(message) from error
-    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise ModelError(f"{source} was not loaded: {again}.") from error
-
-
-def part(kind: type[nn.Module], weights: Path, source: str, dtype: torch.dtype) -> nn.Module:
-    """A network of a class of diffusers or transformers with the weights beside its configuration, on the device."""
-    # Without accelerate, which only training needs, diffusers would warn of doing what it then does.
-    memory = {"low_cpu_mem_usage": is_accelerate_available()} if issubclass(kind, ModelMixin) else {}
-    try:
-        with building:
-            network, info = kind.from_pretrained(
-                weights.parent, use_safetensors=weights.suffix == ".safetensors", torch_dtype=dtype,
-                output_loading_info=True, local_files_only=True, **memory,
-            )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        raise ModelError(f"The weights of {source} do not fit its configuration.") from error
-    if info["missing_keys"] or info["mismatched_keys"]:
-        raise ModelError(f"The weights of {source} do not fit its configuration.")
-    return network.to(device())
+    return read(place / "scheduler_config.json", source)

@@ -8,20 +8,21 @@ from torch import Tensor, nn
 
 from guidance.models.layout import frozen
 from guidance.models.memory import activations, free
-from guidance.models.spectrum import passed
 
 
 class Model:
     """A UNet, frozen, on its device; it answers in eps whatever it was trained for.
 
-    It is shown as many pictures at once as have `pixels` together.
+    It is shown as many pictures at once as have `pixels` together. A `shared` one has the tensors of somebody else's.
     """
 
     takes_text = False
-    passed = staticmethod(passed)  # about how the network passes a gradient at x0 on to x_t
 
-    def __init__(self, unet: nn.Module, config: dict, pixels: int = 0):
-        self.unet = frozen(unet)
+    def __init__(self, unet: nn.Module, config: dict, pixels: int = 0, *, fingerprint: str = "", shared: bool = False):
+        self.unet = frozen(unet, shared)
+        self.fingerprint = fingerprint  # of its weights' file
+        self.layout = torch.preserve_format if shared else torch.channels_last
+        self.null: int | None = getattr(unet, "null", None)  # the class that stands for none, if it is told one
         weight = next(unet.parameters())
         self.config, self.device, self.dtype = config, weight.device, weight.dtype
         self.alphas_cumprod: list[float] = DDIMScheduler.from_config(config).alphas_cumprod.tolist()
@@ -61,7 +62,7 @@ class Model:
 
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""
-        x = padded(x_t, self.batch).to(self.dtype, memory_format=torch.channels_last)
+        x = padded(x_t, self.batch).to(self.dtype, memory_format=self.layout)
         condition = [padded(tensor, self.batch) for tensor in condition]
         output = self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)]
         return output[:, : self.channels].float().contiguous()  # what lies beyond is a learned variance

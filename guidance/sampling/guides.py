@@ -5,12 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from guidance.sampling.rules import RULES, bend, rms
 from guidance.sampling.sample import Predict, Prediction
 from guidance.sampling.schedule import Schedule
 
 BLEW_UP = "The guidance blew up at step {step} of {steps} with scale {scale:g}: lower the scale."
 SHIFT = 0.5  # a classifier moves x0, in [-1, 1], by no more than this
-CAP = 1.0  # no step is bent by more than the noise it holds
+
+Loss = Callable[[Tensor, int], Tensor]  # x0 (B, C, H, W) and the step's number to (B,)
+LogProbability = Callable[[Tensor, int], Tensor]  # x_t (B, C, H, W) and a timestep to (B,)
 
 
 class GuidanceError(RuntimeError):
@@ -22,42 +25,17 @@ def network(eps: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Predict
     return lambda x_t, i: Prediction(x_t, eps(x_t, schedule.timesteps[i]))
 
 
-def rms(x: Tensor) -> Tensor:
-    """The root mean square of each picture, (B, C, H, W) to (B, 1, 1, 1)."""
-    return torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True) / x[0].numel() ** 0.5
-
-
-def bent(prediction: Prediction, bend: Tensor, schedule: Schedule, i: int) -> Prediction:
-    """eps + bend; where the solver clips x0, no further than its range: the bend's share in eps points uphill."""
-    if schedule.clips:
-        x0, ratio = schedule.x0(prediction.x_t, prediction.eps, i), schedule.sigma[i] / schedule.alpha[i]
-        bend = (x0.clamp(-1, 1) - x0.sub(bend, alpha=ratio).clamp_(-1, 1)).div_(ratio)
-    return prediction._replace(eps=prediction.eps + bend, pull=prediction.pull + bend)
-
-
-def normalized(prediction: Prediction, gradient: Tensor, bend: Tensor, size: Tensor, *step: object) -> Prediction:
-    """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units."""
-    return bent(prediction, bend.clamp(max=CAP) * rms(prediction.eps) / size.clamp_min(1e-20) * gradient, *step)
-
-
-def course(prediction: Prediction, gradient: Tensor, bend: Tensor, *_: object) -> Prediction:
-    """The diffusion course's rule, unit 2: x' = x - s w(t) g, then a step with the eps of the old x."""
-    return prediction._replace(x_t=prediction.x_t - bend * gradient, pull=prediction.pull + bend * gradient)
-
-
-RULES = {"normalized": normalized, "course": course}
-
-
 def loss_guide(
-    predict: Predict, loss: Callable[[Tensor, int], Tensor], schedule: Schedule, *, scale: float, weights: list[float],
-    name: str = "loss", method: str = "shortcut", rule: str = "normalized", fade: bool = False,
-    passed: Callable[[Tensor, float, float], Tensor] | None = None,
+    predict: Predict, loss: Loss, schedule: Schedule, *, scale: float, weights: list[float], name: str = "loss",
+    method: str = "shortcut", rule: str = "normalized", fade: bool = False,
+    precondition: Callable[[Tensor, float, float], Tensor] | None = None,
 ) -> Predict:  # fmt: skip
     """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
     `loss` takes x0 (B, C, H, W), unclamped, and gives (B,). `method` "shortcut" takes eps as a constant (the course's
-    variant 1; MPGD, arXiv:2311.16424), normalized with `passed` (gradient, alpha, sigma) for the network; "full" goes
-    through it (variant 2; DPS, arXiv:2209.14687). `weights` is w(t), `fade` a factor sqrt(min(1, loss / first loss)).
+    variant 1; MPGD, arXiv:2311.16424), under the normalized rule with `precondition` (gradient, alpha, sigma) in the
+    network's place; "full" goes through it (variant 2; DPS, arXiv:2209.14687). `weights` is w(t); `fade` a factor
+    sqrt(min(1, loss / first loss)). It serves one run, for it remembers the first loss.
     """
     first = None
 
@@ -79,8 +57,8 @@ def loss_guide(
                 x0 = x0.clamp(-1, 1)
             losses = loss(x0, i)
             (gradient,) = torch.autograd.grad(losses.sum(), x, retain_graph=outer)
-        if method == "shortcut" and passed and rule == "normalized":
-            gradient = passed(gradient, schedule.alpha[i], schedule.sigma[i])
+        if method == "shortcut" and precondition and rule == "normalized":
+            gradient = precondition(gradient, schedule.alpha[i], schedule.sigma[i])
         elif method == "shortcut":  # with a constant eps, x0 = x_t / alpha - ...
             gradient = gradient / schedule.alpha[i]
         size = rms(gradient)
@@ -91,8 +69,8 @@ def loss_guide(
         losses = losses.detach()
         first = losses if first is None else first
         fading = (losses / first.clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
-        bend = (scale * weights[i] * fading).view(-1, 1, 1, 1)
-        prediction = RULES[rule](prediction, gradient, bend, size, schedule, i)
+        strength = (scale * weights[i] * fading).view(-1, 1, 1, 1)
+        prediction = RULES[rule](prediction, gradient, strength, size, schedule, i)
         return prediction._replace(losses=prediction.losses | {name: losses})
 
     return guided
@@ -117,8 +95,8 @@ def classifier_free(
 
 
 def classifier_guide(
-    predict: Predict, log_probability: Callable[[Tensor, int], Tensor], schedule: Schedule, *,
-    scale: float, weights: list[float],
+    predict: Predict, log_probability: LogProbability, schedule: Schedule, *, scale: float, weights: list[float],
+    name: str = "classifier",
 ) -> Predict:  # fmt: skip
     """eps' = eps - s w(t) sigma_t grad log p(y | x_t), given as (x_t, t) to (B,) (arXiv:2105.05233, algorithm 2)."""
 
@@ -129,9 +107,25 @@ def classifier_guide(
         with torch.enable_grad():
             log_p = log_probability(x := x_t.detach().requires_grad_(), schedule.timesteps[i])
             (gradient,) = torch.autograd.grad(log_p.sum(), x)
-        bend = -scale * weights[i] * schedule.sigma[i] * gradient
+        change = -scale * weights[i] * schedule.sigma[i] * gradient
         most = SHIFT * schedule.alpha[i] / schedule.sigma[i]  # near pure noise a classifier's errors would be all of x0
-        prediction = bent(prediction, bend * (most / rms(bend).clamp_min(1e-20)).clamp(max=1), schedule, i)
-        return prediction._replace(losses=prediction.losses | {"classifier": -log_p.detach()})
+        prediction = bend(prediction, change * (most / rms(change).clamp_min(1e-20)).clamp(max=1), schedule, i)
+        return prediction._replace(losses=prediction.losses | {name: -log_p.detach()})
 
     return guided
+
+
+def aware(classifier: Callable[[Tensor, Tensor], Tensor], labels: Tensor) -> LogProbability:
+    """log p(labels | x_t, t) of a classifier that is told the noise level; labels (B,)."""
+
+    def log_probability(x_t: Tensor, t: int) -> Tensor:
+        logits = classifier(x_t, torch.full((len(x_t),), t, device=x_t.device))
+        return logits.log_softmax(1).gather(1, labels[:, None]).squeeze(1)
+
+    return log_probability
+
+
+def blind(classifier: Callable[[Tensor, Tensor], Tensor], labels: Tensor) -> LogProbability:
+    """The same of a classifier that takes every picture for a clean one."""
+    log_probability = aware(classifier, labels)
+    return lambda x_t, t: log_probability(x_t, 0)

@@ -1,12 +1,18 @@
-"""The noise schedule and its solver: one small adapter over diffusers' schedulers."""
+"""The noise schedule and its solver: one small adapter over diffusers' schedulers.
+
+torch and diffusers are imported where they are used, so that the names of solvers and weights can be had without.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import torch
-from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-SOLVERS = {"ddim": DDIMScheduler, "dpm++": DPMSolverMultistepScheduler, "ddpm": DDPMScheduler}
+SOLVERS = {"ddim": "DDIMScheduler", "dpm++": "DPMSolverMultistepScheduler", "ddpm": "DDPMScheduler"}  # of diffusers
 
 
 class Schedule:
@@ -19,7 +25,7 @@ class Schedule:
 
     def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Sequence = (), eta: float = 0):
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
-        self.solver = SOLVERS[solver].from_config(config, prediction_type="epsilon")
+        self.solver = getattr(import_module("diffusers"), SOLVERS[solver]).from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
         self.options = {"generator": list(generators) or None} | ({"eta": eta} if solver == "ddim" else {})
         self.timesteps: list[int] = self.solver.timesteps.tolist()
@@ -40,6 +46,8 @@ class Schedule:
 
     def back(self, x_t: Tensor, i: int) -> Tensor:
         """x before step i from x after it: noise added by the forward process, picture k's from `generators[k]`."""
+        import torch
+
         ratio = self.alpha[i] / self.alpha[i + 1]
         noise = [torch.randn(x_t.shape[1:], generator=generator) for generator in self.options["generator"]]
         return ratio * x_t + (1 - ratio**2) ** 0.5 * torch.stack(noise).to(x_t)
@@ -47,10 +55,10 @@ class Schedule:
 
 # The strength over the steps, each in [0, 1]: schedule to one weight per step.
 WEIGHTS = {
-    "constant": lambda schedule: [1.0] * len(schedule.timesteps),
-    "early": lambda schedule: schedule.sigma,
     # The course's square root of alpha_bar: at the timestep, as it is meant, and at the loop counter, as it is run.
     "late": lambda schedule: schedule.alpha,
+    "constant": lambda schedule: [1.0] * len(schedule.timesteps),
+    "early": lambda schedule: schedule.sigma,
     "counter": lambda schedule: schedule.alphas_cumprod[: len(schedule.timesteps)].sqrt().tolist(),
 }
 

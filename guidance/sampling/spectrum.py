@@ -15,7 +15,7 @@ def spectrum(high: int, wide: int) -> Tensor:
     return SPECTRUM / f_squared.clamp_min(max(high, wide) ** -2)
 
 
-def passed(gradient: Tensor, alpha: float, sigma: float) -> Tensor:
+def wiener(gradient: Tensor, alpha: float, sigma: float) -> Tensor:
     """The gradient (B, C, H, W) of a loss on x0 with respect to x_t, up to a factor: Wiener's filter.
 
     Through a perfect network it is Cov(x0 | x_t) times the gradient at x0 (arXiv:2310.06721). Here that is the

@@ -1,4 +1,4 @@
-"""The prompt loss: how far a CLIP finds random cuts of a picture from sentences or other pictures."""
+"""Random cuts of pictures, and how far a CLIP finds them from sentences or other pictures."""
 
 import math
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, affine_grid, grid_sample, normalize
 
-from guidance.losses.color import Loss
+from guidance.sampling.guides import Loss
 
 
 def great_circle(first: Tensor, second: Tensor) -> Tensor:

@@ -1,0 +1,84 @@
+"""What one step of a run made, and its pictures."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
+
+from guidance.sampling.guides import GuidanceError
+
+device_lock = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
+
+
+@contextmanager
+def memory() -> Iterator[None]:
+    """Says so in a sentence when memory runs out; each device has words of its own for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(words in str(error) for words in ("out of memory", "allocate memory")):
+            raise
+        message = "There is not enough memory: ask for fewer pictures, the method shortcut, or a smaller model."
+        raise GuidanceError(message) from error
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One step of a run. In the last frame, where step == steps, x0 is the picture itself."""
+
+    step: int
+    steps: int
+    estimate: Tensor  # x0 as the model has it
+    decode: Callable[[Tensor], Tensor]  # the model's, from that to pictures
+    losses: dict[str, Tensor]  # each (B,)
+    x_t: Tensor  # (B, C, H, W) float32, what the next step begins with
+    pull: Tensor  # (B, 1, H, W) float32, how far guidance bent the step at each pixel
+    weight: float  # w(t), the greatest of all guides; 0 in a step that was not guided
+    notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
+    weights: str = ""  # the fingerprint of the networks at work
+
+    @cached_property
+    def x0(self) -> Tensor:
+        """The pictures so far, (B, C, H, W) float32 in [-1, 1]; a latent model decodes them when they are asked for."""
+        with device_lock, memory(), torch.no_grad():
+            return self.decode(self.estimate).clamp(-1, 1)
+
+    @property
+    def latent(self) -> bool:
+        """Whether the pictures have to be decoded, which takes time."""
+        return self.estimate.shape[1] > 3
+
+    def __getstate__(self) -> dict:
+        """Decoded, so that a frame can go to another process without its model."""
+        return vars(self) | {"x0": self.x0, "decode": None}
+
+    def images(self) -> list[Image.Image]:
+        """The pictures at native resolution."""
+        return to_images(self.x0)
+
+    def noisy(self) -> list[Image.Image]:
+        """x_t, brought into the range of a picture."""
+        seen = self.x_t[:, : 3 if self.x_t.shape[1] > 3 else None]  # of a latent model's channels, three
+        return to_images(seen / seen.abs().amax((1, 2, 3), keepdim=True).clamp(1, 3))
+
+    def pulls(self) -> list[Image.Image]:
+        """How far guidance bent the step at each pixel, as grey pictures: black nowhere, white where most."""
+        most = self.pull.amax((1, 2, 3), keepdim=True).clamp_min(1e-20)
+        return to_images(self.pull / most * 2 - 1)
+
+
+def to_images(x0: Tensor) -> list[Image.Image]:
+    """Pictures (B, C, H, W) in [-1, 1], C = 1 or 3, as PIL images."""
+    array = ((x0.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(picture.squeeze(-1) if picture.shape[-1] == 1 else picture) for picture in array]
+
+
+def to_pixels(images: list[Image.Image]) -> Tensor:
+    """PIL images of one size as (B, C, H, W) uint8."""
+    return torch.stack([pil_to_tensor(image) for image in images])

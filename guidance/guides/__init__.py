@@ -1,0 +1,82 @@
+"""Guides: one file a guide, found by its name. Packages from elsewhere bring theirs by the entry point below."""
+
+import logging
+import pkgutil
+import re
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from guidance import settings
+from guidance.fields import RecipeError
+from guidance.guides.base import Guide
+
+GROUP = "guidance.guides"  # of entry points, each a subclass of Guide; off on public pages
+FORMER = {"clip": "prompt"}  # names that recipes, commands and endpoints of version 0.1 have
+log = logging.getLogger(__name__)
+
+
+@lru_cache(1)
+def own() -> dict[str, type[Guide]]:
+    """The guides of this folder by their names."""
+    for module in pkgutil.iter_modules(__path__):
+        import_module(f"{__name__}.{module.name}")
+    return {kind.name: kind for kind in descendants(Guide) if kind.__module__.startswith(__name__) and named(kind)}
+
+
+@lru_cache(1)
+def foreign() -> dict[str, type[Guide]]:
+    """Those that installed packages bring; one that cannot be loaded is left out, and the log says so."""
+    found = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            kind = entry.load()
+            found[kind.name] = kind
+        except Exception:
+            log.exception("The guide %s could not be loaded.", entry.name)
+    return found
+
+
+def named(kind: type[Guide]) -> bool:
+    """Whether a class has a form in files."""
+    return bool(getattr(kind, "name", ""))
+
+
+def descendants(kind: type) -> list[type]:
+    """All subclasses of a class, in the order in which they were made."""
+    return [found for child in kind.__subclasses__() for found in (child, *descendants(child))]
+
+
+def every() -> dict[str, type[Guide]]:
+    """All guides that there are here, by their names: this project's in a fixed order, then others'."""
+    first = ("color", "prompt", "digits")
+    known = dict(sorted(own().items(), key=lambda item: (first.index(item[0]) if item[0] in first else 3, item[0])))
+    return known | ({} if settings.PUBLIC else foreign())
+
+
+def find(name: object) -> type[Guide]:
+    """The guide of a name; RecipeError if there is none."""
+    kinds = every()
+    name = FORMER.get(name, name) if isinstance(name, str) else ""
+    if name not in kinds:
+        raise RecipeError(f"Guide must be one of: {', '.join(kinds)}.")
+    return kinds[name]
+
+
+def endpoint(kind: type[Guide]) -> str:
+    """What a guide's command and endpoint are called: its name, or the one that version 0.1 gave it."""
+    return {new: old for old, new in FORMER.items()}.get(kind.name, kind.name)
+
+
+def parse(words: str) -> Guide:
+    """The guide that "brightness:0.8" or "prompt:a lake at dusk, scale=0.1" stands for; RecipeError if it is none."""
+    name, _, rest = words.partition(":")
+    kind = find(name.strip())
+    fields = "|".join(kind.model_fields)
+    first, *others = re.split(rf",\s*(?=(?:{fields})\s*=)", rest)
+    values = dict(other.split("=", 1) for other in others)
+    if re.match(rf"\s*(?:{fields})\s*=", first):
+        values |= [first.split("=", 1)]
+    elif first.strip():
+        values[kind.names()[0]] = first
+    return kind(**{key.strip(): value.strip() for key, value in values.items()})

@@ -1,0 +1,264 @@
+"""What guides are: values with their strength, that add up, can be weakened, and know how to steer a run."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field as member
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import ValidationInfo, model_validator
+
+from guidance.fields import RecipeError, Values, field
+from guidance.sampling.rules import METHODS, RULES
+from guidance.sampling.schedule import WEIGHTS, strengths
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from guidance.models.model import Model
+    from guidance.sampling.guides import Loss as LossOf
+    from guidance.sampling.sample import Predict
+    from guidance.sampling.schedule import Schedule
+
+
+@dataclass
+class Run:
+    """What a guide may know of the run that it steers."""
+
+    model: Model
+    schedule: Schedule
+    seeds: list[tuple[int, int]]  # of each picture that is drawn, and which candidate of its seed it is
+    candidates: int = 1
+    notes: list[str] = member(default_factory=list)  # sentences for the user, to be added to
+
+    @property
+    def count(self) -> int:
+        """How many pictures are drawn."""
+        return len(self.seeds)
+
+    def generators(self, key: int = 0) -> list[Generator]:
+        """Fresh generators, one a picture; each key gives others, and 0 those of the pictures' own noise."""
+        from guidance.sampling.seeds import stream
+
+        return [stream(*drawn, key) for drawn in self.seeds]
+
+
+class Guide(Values):
+    """One thing that steers. A subclass in a file of this folder is found by its name everywhere: see docs/guides.md.
+
+    Of the class: `name` in files and commands, `label` on the page, `about` in a sentence, `curve` of its loss;
+    `scale`, its strength, is a field of each; `leading`, a field whose value `brings` defaults for others left None, some of them the recipe's; `model` that it
+    steers unless told; `form`, the fields of its endpoint in order, if not all of them.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    about: ClassVar[str] = ""
+    curve: ClassVar[str] = "loss"
+    leading: ClassVar[str] = ""
+    brings: ClassVar[dict[str, dict]] = {"": {}}
+    model: ClassVar[str] = "landscapes"
+    form: ClassVar[tuple[str, ...]] = ()
+    most: ClassVar[int] = 64  # pictures, or rounds of them, in one recipe
+    inner: ClassVar[bool] = False  # whether it is what the others stand around, whatever their order
+    words: ClassVar[dict[str, str]] = {}  # the page's words of this guide in Chinese, by the English
+
+    start: float | None = field(None, "Start", "Begin after this share of the steps.", 0, 1, slider=(1.0, 0.01))
+    stop: float | None = field(None, "Stop", "End after this share of the steps.", 0, 1, slider=(1.0, 0.01))
+
+    @model_validator(mode="after")
+    def complete(self) -> Guide:
+        """Fill in what the leading field brings, and see that the interval is one."""
+        self.fill({"start": 0.0, "stop": 1.0} | self.brought())
+        if self.start > self.stop:
+            raise RecipeError("Start must not lie after stop.")
+        return self
+
+    def brought(self) -> dict[str, object]:
+        """The defaults that the value of the leading field brings, for this guide and for the recipe it stands in."""
+        return self.brings[getattr(self, self.leading, "")]
+
+    def replace(self, **changes: object) -> Guide:
+        """The same with some fields changed; a leading field that changes brings its own defaults for the others."""
+        if self.leading in changes and changes[self.leading] != getattr(self, self.leading):
+            changes = {name: None for name in self.brought() if name in type(self).model_fields} | changes
+        return super().replace(**changes)
+
+    def __add__(self, other: Guide | Iterable[Guide]) -> Guides:
+        """Both together."""
+        return Guides((self,)) + other
+
+    def __mul__(self, share: float) -> Guide:
+        """The same guide, `share` times as strong."""
+        return self.replace(scale=self.scale * share)
+
+    __rmul__ = __mul__
+
+    @property
+    def each(self) -> int:
+        """How many pictures one round has."""
+        return 1
+
+    @property
+    def slug(self) -> str:
+        """What a file with such a picture is called."""
+        return self.name
+
+    def picture(self, k: int) -> Guide:
+        """The guide of the k-th picture alone."""
+        return self
+
+    def network(self, model: str) -> str:
+        """The name of the network of a model that this guide steers."""
+        return model
+
+    def fingerprint(self) -> str | None:
+        """The fingerprint of the networks that judge for this guide, if it has any; None while their files are not here."""
+        return ""
+
+    def weights(self, schedule: Schedule) -> list[float]:
+        """w(t) of each step."""
+        return strengths(schedule, "constant", self.start, self.stop)
+
+    def steer(self, predict: Predict, run: Run, curve: str) -> Predict:
+        """`predict` steered by this guide; its loss is called `curve` in what each step tells."""
+        raise NotImplementedError
+
+
+class Guides(tuple):
+    """Several guides; they steer one after another, the first one innermost."""
+
+    def __add__(self, other: Guide | Iterable[Guide]) -> Guides:
+        """These and more."""
+        return Guides((*self, *([other] if isinstance(other, Guide) else other)))
+
+    def __mul__(self, share: float) -> Guides:
+        """Each of them, `share` times as strong."""
+        return Guides(guide * share for guide in self)
+
+    __rmul__ = __mul__
+
+
+class LossGuide(Guide):
+    """A guide by the gradient of a loss on the estimate x0; a subclass says in `objective` which."""
+
+    leading: ClassVar[str] = "rule"
+    brings: ClassVar[dict[str, dict]] = {
+        "normalized": {"scale": 0.3, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
+    }  # fmt: skip
+    highest: ClassVar[dict[str, float]] = {"normalized": 1.0, "course": 10_000.0}  # scale, by rule
+    fades: ClassVar[bool] = False  # whether the loss has a known zero, near which the strength fades
+
+    rule: Literal[tuple(RULES)] | None = field(
+        None, "Rule", "Normalised means the same strength for every model and step; the course's is the notebook's update.",
+        labels={"normalized": "Normalised", "course": "The course's"},
+    )  # fmt: skip
+    scale: float | None = field(None, "Strength", "0 leaves the model alone; too much breaks the picture.", 0, 10_000,
+                                slider=(1.0, 0.005), front=True)  # fmt: skip
+    method: Literal[METHODS] | None = field(
+        None, "Gradient", "Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer.",
+        labels={"shortcut": "Shortcut", "full": "Full"},
+    )  # fmt: skip
+    weight: Literal[tuple(WEIGHTS)] | None = field(
+        None, "Weight over the steps",
+        "Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it.",
+        labels={"constant": "Constant", "early": "Early", "late": "Late", "counter": "The course's counter"},
+    )  # fmt: skip
+
+    @classmethod
+    def limits(cls, name: str, others: dict) -> tuple[float, float] | None:
+        """The greatest strength depends on the rule."""
+        return (0, cls.highest[others.get("rule", "normalized")]) if name == "scale" else super().limits(name, others)
+
+    @model_validator(mode="before")
+    @classmethod
+    def ruled(cls, values: dict) -> dict:
+        """The rule is known before the values that depend on it are checked."""
+        leading = values.get(cls.leading, cls.model_fields[cls.leading].default)
+        brought = cls.brings.get(leading if isinstance(leading, str) else None, {})
+        defaults = {"rule": brought.get("rule", "normalized"), "method": "shortcut"}
+        return values | {name: value for name, value in defaults.items() if values.get(name) is None}
+
+    def weights(self, schedule: Schedule) -> list[float]:
+        """w(t) of each step."""
+        return strengths(schedule, self.weight, self.start, self.stop)
+
+    def objective(self, run: Run) -> LossOf:
+        """The loss of a run's pictures: x0 (B, C, H, W), nominally in [-1, 1], and the step's number to (B,)."""
+        raise NotImplementedError
+
+    def steer(self, predict: Predict, run: Run, curve: str) -> Predict:
+        """`predict`, bent by the gradient of the loss in the way the fields say."""
+        from guidance.sampling.guides import loss_guide
+        from guidance.sampling.spectrum import wiener
+
+        loss, model = self.objective(run), run.model
+        return loss_guide(
+            predict, lambda x0, i: loss(model.decode(x0), i), run.schedule, scale=self.scale, name=curve,
+            weights=self.weights(run.schedule), method=self.method, rule=self.rule,
+            fade=self.fades and self.rule == "normalized", precondition=None if model.takes_text else wiener,
+        )  # fmt: skip
+
+
+class Loss(LossGuide):
+    """A guide by a Python function of one's own: it runs in the library, and has no form in files.
+
+    `function` takes x0 (B, C, H, W), nominally in [-1, 1], and the step's number if it has a place for it, and gives
+    one number a picture, (B,), to be made small.
+    """
+
+    name: ClassVar[str] = ""
+    label: ClassVar[str] = "Loss"
+
+    function: Callable = field(..., "Function", "x0, and the step if it wants it, to one number a picture.")
+    title: str = field("loss", "Name", "What the loss is called in a step's losses and in sentences.")
+
+    def __init__(self, function: Callable, scale: float | None = None, name: str = "loss", **others: object):
+        """`name` is what sentences and a step's losses call it."""
+        super().__init__(function=function, scale=scale, title=others.pop("title", name), **others)
+
+    @property
+    def curve(self) -> str:
+        """What its loss is called."""
+        return self.title
+
+    def objective(self, run: Run) -> LossOf:
+        """The function, with a sentence for each way in which it may be none that can guide."""
+        import torch
+
+        from guidance.sampling.guides import GuidanceError
+
+        places = inspect.signature(self.function).parameters.values()
+        positional = [p for p in places if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
+        wants_step = len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in positional)
+        name = f"The loss {self.title}"
+
+        def judged(x0: Tensor, i: int) -> Tensor:
+            shape = tuple(x0.shape)
+            try:
+                value = self.function(x0, i) if wants_step else self.function(x0)
+            except (RuntimeError, IndexError, ValueError) as error:
+                if "device" in str(error):
+                    raise GuidanceError(
+                        f"{name} mixes devices: bring its own tensors to that of x0, {x0.device}, with .to(x0)."
+                    ) from error
+                raise GuidanceError(
+                    f"{name} cannot judge pictures of {shape[1]} channels and {shape[2]} x {shape[3]} px: "
+                    f"{str(error).splitlines()[0]}"
+                ) from error
+            if not isinstance(value, torch.Tensor) or value.shape != (shape[0],):
+                what = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else "no tensor"
+                raise GuidanceError(
+                    f"{name} must give one number a picture, of shape ({shape[0]},), and gave {what}: "
+                    "take the mean over the pixels, (1, 2, 3), and not over the pictures."
+                )
+            if value.device != x0.device:
+                raise GuidanceError(f"{name} must be on the device of x0, {x0.device}, and is on {value.device}.")
+            if not value.requires_grad:
+                raise GuidanceError(f"{name} has no gradient: it must be made of x0 by operations of torch.")
+            if not value.isfinite().all():
+                raise GuidanceError(f"{name} is not a finite number at step {i + 1}.")
+            return value
+
+        return judged

@@ -1,0 +1,235 @@
+"""Recipes: everything needed to make a picture again - a model and what it is told, guides, a sampler, seeds."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from PIL import Image, PngImagePlugin
+from pydantic import BeforeValidator, ValidationInfo, model_validator
+
+from guidance import guides as known
+from guidance.codec import BROKEN
+from guidance.fields import RecipeError, Values, field, text, whole
+from guidance.guides.base import Guide, Guides
+from guidance.sampling.schedule import SOLVERS
+
+MODELS = {"landscapes": "Landscapes, 64 px, built in", "digits": "Digits, 28 px, built in"}
+IN_HAND = "in hand"  # instead of a model's name: an object that was handed over
+REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)
+TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
+MAX_SEED = 2**32 - 1
+SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
+KEY = "guidance"  # the PNG text chunk that holds a recipe
+NO_RECIPE = "This is not a recipe that this version understands."
+
+
+def model_name(value: object) -> str:
+    """A built-in model's name, a repository "owner/name" with or without "@revision", or a folder; else RecipeError."""
+    name = value if isinstance(value, str) and len(value) <= 200 and value.isprintable() else ""
+    there = name in MODELS or name == IN_HAND or REPOSITORY.fullmatch(name)
+    if not there and not (name and Path(name).expanduser().is_dir()):
+        built_in = next(iter(MODELS))
+        raise RecipeError(f"Model must be {built_in}, a model on the Hub such as google/ddpm-cat-256, or a folder.")
+    return name
+
+
+def one_line(value: object, info: ValidationInfo) -> str:
+    """A text in one line."""
+    return text({"negative": "Negative text"}.get(info.field_name, "Text"), value)
+
+
+class Recipe(Values):
+    """Pictures of a model, steered by guides. Picture k is the picture of seed + k, alone or in any batch."""
+
+    guides: tuple[Guide, ...] = ()
+    model: Annotated[str, BeforeValidator(model_name)] | None = field(
+        None, "Model", "The network that paints; all but the built-in one are downloaded on first use.", control="model"
+    )
+    text: Annotated[str, BeforeValidator(one_line)] = field(
+        "", "Text for the model", "What a Stable-Diffusion-like model is told; the others are told nothing.", lines=3
+    )
+    negative: Annotated[str, BeforeValidator(one_line)] = field(
+        "", "Not in the text", "What it is led away from.", lines=3
+    )
+    text_scale: float = field(
+        7.5, "Strength of the text", "Classifier-free guidance: 1 is the model alone.", 0, 50, slider=(20, 0.1)
+    )
+    solver: Literal[tuple(SOLVERS)] | None = field(
+        None, "Solver", "DDIM is plain; DPM-Solver++ needs fewer steps; DDPM adds noise at each and needs many.",
+        labels={"ddim": "DDIM", "dpm++": "DPM-Solver++", "ddpm": "DDPM"},
+    )  # fmt: skip
+    eta: float | None = field(
+        None, "Eta", "How much noise each step of DDIM adds: 1 is as much as DDPM.", 0, 1, slider=(1, 0.05)
+    )
+    travel: int | None = field(None, "Time travel", "How often the early steps are taken again.", 0, 10, slider=(10, 1))
+    candidates: int | None = field(
+        None, "Candidates", "Each picture is the one of so many whose loss is least.", 1, 16, slider=(16, 1)
+    )
+    steps: int | None = field(None, "Steps", "More: slower, finer.", 1, 1000, slider=(250, 1))
+    seed: int = field(0, "Seed", "The same number, the same pictures; each picture adds one.", 0, MAX_SEED,
+                      control="seed", front=True)  # fmt: skip
+    count: int = field(1, "Pictures", "Each from its own noise.", 1, 1000, slider=(16, 1), front=True)
+    weights: str = field("", "Weights", "The fingerprint of the networks that a picture was made with, if it has one.")
+
+    @classmethod
+    def limits(cls, name: str, others: dict) -> tuple[float, float] | None:
+        """The greatest count depends on the guides."""
+        most = max((guide.most for guide in others.get("guides", ())), default=Guide.most)
+        return (1, most) if name == "count" else super().limits(name, others)
+
+    @model_validator(mode="after")
+    def complete(self) -> Recipe:
+        """Fill in what the guides bring, and see that all goes together."""
+        if self.solver == "dpm++":
+            self.fill({"travel": 0})
+        for guide in self.guides:
+            self.fill(guide.brought() | {"model": guide.model})
+        self.fill(SAMPLER | {"model": next(iter(MODELS))})
+        if sum(guide.inner for guide in self.guides) > 1:
+            raise RecipeError("Only one guide of a recipe may say which class is drawn.")
+        if self.travel and self.solver == "dpm++":
+            raise RecipeError("Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step.")
+        whole("Seed plus count", self.seeds[-1], 0, MAX_SEED)
+        if self.candidates > 1:
+            whole("Pictures times candidates", len(self.seeds) * self.candidates, 1, 256)
+        return self
+
+    @property
+    def guided(self) -> bool:
+        """Whether anything steers."""
+        return any(guide.scale for guide in self.guides)
+
+    @property
+    def each(self) -> int:
+        """How many pictures a round has."""
+        return max((guide.each for guide in self.guides), default=1)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each picture."""
+        return list(range(self.seed, self.seed + self.count * self.each))
+
+    def picture(self, k: int) -> Recipe:
+        """The recipe of picture k alone."""
+        alone = tuple(guide.picture(k) for guide in self.guides)
+        return self.replace(guides=alone, seed=self.seed + k, count=1)
+
+    def unguided(self) -> Recipe:
+        """The same pictures without guidance."""
+        return self.replace(guides=(), travel=0, candidates=1, weights="")
+
+    def change(self, **changes: object) -> Recipe:
+        """The same with fields changed, the recipe's or those of its only guide, and what a guide's change brings."""
+        (guide,) = self.guides
+        mine = {name: value for name, value in changes.items() if name in type(self).model_fields}
+        made = guide.replace(**{name: value for name, value in changes.items() if name not in mine})
+        brought = made.brought().items() - guide.brought().items()
+        anew = {name: None for name, _ in brought if name in SAMPLER}
+        return self.replace(**anew | {"guides": (made,)} | mine)
+
+    @property
+    def slug(self) -> str:
+        """What a file with the first picture is called."""
+        words = "-".join(guide.slug for guide in self.guides if guide.scale or guide.inner)[:60] or "unguided"
+        return f"{'digits' if self.model == 'digits' else 'guidance'}-{words}-{self.seed}"
+
+
+# The flat form of a recipe with one guide, which its tab, its command and its endpoint have: the fields of both.
+
+
+def form(kind: type[Guide]) -> tuple[str, ...]:
+    """The fields of a guide's flat form, in order."""
+    rest = [name for name in Recipe.model_fields if name not in ("guides", "weights")]
+    return kind.form or tuple(dict.fromkeys([*kind.names(), *rest]))
+
+
+def about(kind: type[Guide], name: str):
+    """The field of a guide's flat form, with what pydantic knows of it."""
+    return kind.model_fields.get(name) or Recipe.model_fields[name]
+
+
+def from_flat(kind: type[Guide], values: dict[str, object]) -> Recipe:
+    """The recipe of a flat form; RecipeError when it has fields that are none, or values that are not taken."""
+    if set(values) - set(form(kind)) - {"weights"}:
+        raise RecipeError(NO_RECIPE)
+    own = {name: value for name, value in values.items() if name in kind.model_fields}
+    return Recipe(guides=(kind(**own),), **{name: value for name, value in values.items() if name not in own})
+
+
+def to_flat(recipe: Recipe, kind: type[Guide] | None = None) -> dict[str, object]:
+    """The flat form of a recipe with one guide, or of one with none as a guide of no strength."""
+    (guide,) = recipe.guides or ((kind or known.find("color"))(scale=0),)
+    return {name: getattr(guide if name in type(guide).model_fields else recipe, name) for name in form(type(guide))}
+
+
+def ColorRecipe(**values: object) -> Recipe:  # noqa: N802 - a class in version 0.1
+    """Pictures steered toward a colour, by the fields of the flat form."""
+    return from_flat(known.find("color"), values)
+
+
+def ClipRecipe(**values: object) -> Recipe:  # noqa: N802
+    """Pictures steered toward a prompt, by the fields of the flat form."""
+    return from_flat(known.find("prompt"), values)
+
+
+def DigitRecipe(**values: object) -> Recipe:  # noqa: N802
+    """Pictures of digits, by the fields of the flat form."""
+    return from_flat(known.find("digits"), values)
+
+
+def to_json(recipe: Recipe) -> str:
+    """The recipe as JSON; RecipeError if it has parts that no file can hold."""
+    if recipe.model == IN_HAND or not all(guide.name for guide in recipe.guides):
+        raise RecipeError("A recipe with a model in hand or a loss of your own runs in the library: no file can hold it.")
+    guides = [{"guide": guide.name} | dict(guide) for guide in recipe.guides]
+    return json.dumps({"guides": guides} | {name: value for name, value in recipe if name not in ("guides",)})
+
+
+def from_json(words: str) -> Recipe:
+    """The recipe in a JSON text, today's form or version 0.1's; RecipeError if it is none.
+
+    Unknown fields are refused, missing ones take defaults.
+    """
+    try:
+        values = json.loads(words)
+        if "kind" in values:
+            return from_flat(known.find(values.pop("kind")), values)
+        guides = [(guide.pop("guide"), guide) for guide in values.pop("guides")]
+        if set(values) - set(Recipe.model_fields):
+            raise KeyError
+    except RecipeError as error:
+        raise (RecipeError(NO_RECIPE) if str(error).startswith("Guide must") else error) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise RecipeError(NO_RECIPE) from None
+    return Recipe(guides=tuple(known.find(name)(**fields) for name, fields in guides), **values)
+
+
+def png_info(recipe: Recipe) -> PngImagePlugin.PngInfo:
+    """PNG metadata that carries the recipe."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text(KEY, to_json(recipe))
+    return info
+
+
+def save_png(image: Image.Image, path: Path, recipe: Recipe) -> Path:
+    """Save one picture with its recipe inside."""
+    image.save(path, pnginfo=png_info(recipe))
+    return path
+
+
+def read_png(path: Path) -> Recipe:
+    """The recipe inside a PNG; RecipeError if the file is not a picture or carries none."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            words = image.info.get(KEY)
+            if words is None:  # text chunks may stand behind the pixels
+                image.load()
+                words = image.info.get(KEY)
+    except BROKEN:
+        raise RecipeError("This file is not a PNG picture that can be read.") from None
+    if not isinstance(words, str):
+        raise RecipeError("This picture carries no recipe.")
+    return from_json(words)

@@ -1,0 +1,164 @@
+"""From a recipe to pictures: the one place where model, guides and sampler meet."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+
+from guidance.fields import RecipeError
+from guidance.frame import Frame, device_lock, memory
+from guidance.guides.base import Guide, Guides, Run
+from guidance.models import catalogue
+from guidance.models.errors import ModelError
+from guidance.models.hand import opened
+from guidance.models.model import Model
+from guidance.recipe import IN_HAND, TRAVEL, Recipe
+from guidance.sampling.guides import GuidanceError, classifier_free, network
+from guidance.sampling.sample import Predict, order, sample
+from guidance.sampling.schedule import Schedule
+
+AVERAGED = 0.8  # candidates are compared by a running mean of their losses, so much of it from the steps before
+TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
+OTHER_WEIGHTS = "This picture was made with other weights than those here: what its recipe gives today may differ."
+SENTENCES = (GuidanceError, ModelError)  # errors whose message is for the user
+
+
+def steer(model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object) -> list[Image.Image]:
+    """Pictures of a model, steered by guides, as PIL images.
+
+    `model` is a built-in one's name, a repository of the Hub or a folder, or an object: a DDPMPipeline, DDIMPipeline,
+    StableDiffusionPipeline, or a UNet2DModel with its `scheduler`. An object is left as it was found. `fields` are a
+    Recipe's, such as seed, count, steps, solver and text. Raises RecipeError, ModelError or GuidanceError, each with
+    one sentence.
+    """
+    *_, last = frames(model, guides, scheduler=scheduler, **fields)
+    return last.images()
+
+
+def frames(model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object) -> Iterator[Frame]:
+    """The same, a step at a time; closing the iterator stops the run within one step."""
+    guides = Guides((guides,)) if isinstance(guides, Guide) else Guides(guides)
+    if isinstance(model, str):
+        return generate(Recipe(guides=tuple(guides), model=model, **fields))
+    return generate(Recipe(guides=tuple(guides), model=IN_HAND, **fields), model=opened(model, scheduler))
+
+
+def images(recipe: Recipe) -> list[Image.Image]:
+    """The recipe's pictures as PIL images, without the steps between."""
+    *_, last = generate(recipe)
+    return last.images()
+
+
+class Plan(NamedTuple):
+    """What a recipe comes down to."""
+
+    run: Run
+    predict: Predict
+    weights: list[float]  # w(t) of each step of the schedule, the greatest of all guides
+    travel: tuple[int, float, float]
+    fingerprint: str
+
+
+def plan(recipe: Recipe, model: Model | None = None) -> Plan:
+    """The networks of a recipe and the guides around them; `model` is there if the recipe's is in hand."""
+    if model is None and recipe.model == IN_HAND:
+        raise RecipeError("The model of this recipe was in hand: name one.")
+    model = model or catalogue.get(network_of(recipe))
+    seeds = [(seed, candidate) for seed in recipe.seeds for candidate in range(recipe.candidates)]
+    run = Run(model, None, seeds, recipe.candidates)
+    run.schedule = Schedule(model.config, recipe.solver, recipe.steps, run.generators(), recipe.eta)
+    predict, weights, curves = unguided(recipe, run), [0.0] * len(run.schedule.timesteps), []
+    for guide in sorted(recipe.guides, key=lambda guide: not guide.inner):
+        if not (guide.scale or guide.inner):
+            continue
+        curves.append(guide.curve)
+        again = curves.count(guide.curve)
+        predict = guide.steer(predict, run, guide.curve if again == 1 else f"{guide.curve} {again}")
+        weights = [max(pair) for pair in zip(weights, guide.weights(run.schedule), strict=True)]
+    now = fingerprint(recipe, model)
+    if recipe.weights and now and recipe.weights != now:
+        run.notes.insert(0, OTHER_WEIGHTS)
+    return Plan(run, predict, weights, (recipe.travel, *TRAVEL), now)
+
+
+def unguided(recipe: Recipe, run: Run) -> Predict:
+    """The network before any guide, told the recipe's text if it takes one, and no class."""
+    model, schedule = run.model, run.schedule
+    if not model.takes_text:
+        run.notes += [TAKES_NO_TEXT] * bool(recipe.text or recipe.negative)
+        if model.null is None:
+            return network(model.eps, schedule)
+        null = torch.full((run.count,), model.null, device=model.device)
+        return network(lambda x_t, t: model.eps(x_t, t, null), schedule)
+    text, negative = model.embed([recipe.text, recipe.negative]).repeat_interleave(run.count, 0).chunk(2)
+    run.notes += [*model.notes(recipe.text), *model.notes(recipe.negative)]
+    scale = 1.0 if recipe.text == recipe.negative else recipe.text_scale  # nothing to be led from: half the work
+    return classifier_free(model.eps, text, negative, schedule, scale=scale, weights=[1.0] * len(schedule.timesteps))
+
+
+def network_of(recipe: Recipe) -> str:
+    """The name of the network that a recipe's guides steer."""
+    name = recipe.model
+    for guide in recipe.guides:
+        name = guide.network(name)
+    return name
+
+
+def fingerprint(recipe: Recipe, model: Model | None = None) -> str:
+    """A fingerprint of the networks that paint and guide by a recipe, or nothing while a file of theirs is not here."""
+    known = [model.fingerprint if model else catalogue.fingerprint(network_of(recipe))]
+    known += [guide.fingerprint() for guide in recipe.guides if guide.scale]
+    return "" if None in known else "-".join(filter(None, known))
+
+
+def changed(recipe: Recipe) -> str:
+    """A sentence where a recipe was made with other weights than those that are here, else nothing."""
+    now = fingerprint(recipe) if recipe.weights and recipe.model != IN_HAND else ""
+    return OTHER_WEIGHTS if now and now != recipe.weights else ""
+
+
+def generate(recipe: Recipe, *, model: Model | None = None, deadline: float = math.inf) -> Iterator[Frame]:
+    """Make the recipe's pictures, a frame per step; closing the iterator stops the run within one step.
+
+    Raises GuidanceError, with a sentence for the user, when guidance blows up, memory runs out, or the run takes over
+    `deadline` seconds.
+    """
+    started = time.monotonic()
+    with memory():
+        made = plan(recipe, model)
+    for frame in steps(made):
+        yield frame
+        if frame.step < frame.steps and time.monotonic() - started > deadline:
+            raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
+
+
+def steps(plan: Plan) -> Iterator[Frame]:
+    """The steps of a plan; of the candidates of each picture, the one that is best so far is shown."""
+    run, count = plan.run, len(order(len(plan.run.schedule.timesteps), *plan.travel))
+    firsts = torch.arange(0, run.count, run.candidates)
+    loss, shown = torch.zeros(run.count), firsts
+    generators = run.schedule.options["generator"]
+    taken = sample(plan.predict, run.model.noise(generators), run.schedule, plan.travel)
+    for i in range(count):
+        with device_lock, memory():
+            step = next(taken)
+        last = i + 1 == count
+        pull = (step.x_t * 0 + step.pull).square().mean(1, keepdim=True).sqrt()
+        if run.candidates > 1 and step.losses:
+            loss = AVERAGED * loss + (1 - AVERAGED) * sum(step.losses.values()).cpu()
+            shown = firsts + loss.view(-1, run.candidates).argmin(1)
+        yield Frame(
+            i + 1, count, (step.x_t if last else step.x0)[shown], run.model.decode,
+            {name: value[shown] for name, value in step.losses.items()}, step.x_t[shown], pull[shown],
+            plan.weights[step.i], tuple(run.notes), plan.fingerprint,
+        )  # fmt: skip
+
+
+def held() -> tuple[list[tuple[str, int]], int]:
+    """The networks in memory, each with its bytes, the most recently used first; and the bytes that they may take."""
+    return catalogue.cache.held(), catalogue.cache.budget()
+
+
