@@ -1,27 +1,17 @@
-"""The command line: python -m guidance color | clip | digits | again | train | finetune | evaluate | bench | deploy."""
+"""The command line: python -m guidance paint | color | clip | digits | ... | again | train | finetune | evaluate | bench | deploy."""
 
 import argparse
 import dataclasses
 import sys
 from pathlib import Path
 
-from guidance import metadata, recipes
-from guidance.checks import pack
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, RecipeError
+from guidance import guides, recipe
+from guidance.codec import pack
+from guidance.fields import RecipeError, choices, look
+from guidance.guides.base import Guide
+from guidance.guides.digits import Digits
+from guidance.recipe import Recipe
 
-HELP = {
-    "model": "which model", "loss": " | ".join(recipes.COLOR_LOSSES), "scale": "strength of the guidance",
-    "method": " | ".join(recipes.METHODS), "rule": " | ".join(recipes.RULES),
-    "weight": f"w(t): {' | '.join(recipes.WEIGHTS)}", "start": "share of the steps before guidance begins",
-    "stop": "share of the steps after which it ends", "solver": " | ".join(recipes.SOLVERS), "steps": "how many",
-    "seed": "of the first picture", "count": "how many pictures, or rounds of the digits",
-    "image": "a picture as a prompt", "clip": " | ".join(recipes.CLIPS), "preset": " | ".join(recipes.PRESETS),
-    "cuts": "random cuts that CLIP judges", "travel": "how often the early steps are taken again",
-    "candidates": "from how many each picture is chosen", "eta": "noise that a step of ddim adds, 0 to 1",
-    "text": "to a model that is told one, such as Stable Diffusion", "negative": "what such a model is led away from",
-    "text_scale": "how strongly the text leads; 1: the model alone",
-    "guidance": " | ".join(recipes.GUIDANCES), "conditioning": " | ".join(recipes.CONDITIONINGS),
-}  # fmt: skip
 # What each training takes beside what they all have.
 TRAININGS = {
     "landscapes": ("batch", "pictures", "fine"), "attributes": ("batch", "pictures"), "clip": ("batch", "pictures"),
@@ -49,20 +39,24 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="guidance", description="Steer a diffusion model while it samples.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    color = commands.add_parser("color", help="pictures steered toward a colour")
-    color.add_argument("color", help='"#2080ff", a CSS name, or "rgb(32, 128, 255)"')
-    recipe_options(color, ColorRecipe)
-    clip = commands.add_parser("clip", help="pictures steered toward a prompt")
-    clip.add_argument("prompt", help='"a snowy mountain at night", or parts with weights: "snow:1 | clouds:-0.5"')
-    recipe_options(clip, ClipRecipe)
-    digits = commands.add_parser("digits", help="pictures of the digits asked for")
-    digits.add_argument("digits", help="such as 2026 or 0123456789")
-    recipe_options(digits, DigitRecipe)
+    for kind in guides.every().values():
+        one = commands.add_parser(guides.endpoint(kind), help=kind.about)
+        first, *others = recipe.form(kind)
+        one.add_argument(first, help=recipe.about(kind, first).description)
+        options(one, {name: recipe.about(kind, name) for name in others})
+        one.set_defaults(run=run_guide, kind=kind)
+
+    paint = commands.add_parser("paint", help="pictures steered by any number of guides, or by a recipe in a file")
+    paint.add_argument("recipe", type=Path, nargs="?", help="a JSON file, or a PNG with its recipe inside")
+    paint.add_argument("--guide", action="append", default=[], metavar="NAME:VALUE",
+                       help='such as "brightness:0.8" or "prompt:a lake at dusk, scale=0.1"; may be given again')  # fmt: skip
+    options(paint, {name: info for name, info in Recipe.model_fields.items() if name not in ("guides", "weights")})
+    paint.set_defaults(run=run_paint)
 
     again = commands.add_parser("again", help="make a picture again from its own metadata")
     again.add_argument("picture", type=Path)
     again.add_argument("--out", type=Path, required=True)
-    again.set_defaults(run=lambda options: save(metadata.read_png(options.picture), options.out))
+    again.set_defaults(run=lambda options: save(recipe.read_png(options.picture), options.out))
 
     train = commands.add_parser("train", help="train a network that ships")
     train.add_argument("network", choices=TRAININGS)
@@ -76,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--fine", type=float, default=argparse.SUPPRESS,
                        help="landscapes: how much more often stars, boats and auroras are shown")  # fmt: skip
     train.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
-    train.add_argument("--conditioning", choices=recipes.CONDITIONINGS, default=argparse.SUPPRESS,
+    train.add_argument("--conditioning", choices=choices(Digits.model_fields["conditioning"]), default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
     train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
                        help="digit-classifier: train on clean digits alone")  # fmt: skip
@@ -121,41 +115,60 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def recipe_options(parser: argparse.ArgumentParser, kind: type[Recipe]) -> None:
-    """An option for each field of a recipe but the first, which stands alone, and the folder for the pictures."""
-    for field in dataclasses.fields(kind)[1:]:
-        default = "by what is chosen" if field.default is None else field.default
-        parser.add_argument(f"--{field.name.replace('_', '-')}", default=argparse.SUPPRESS, metavar=field.name.upper(),
-                            help=f"{HELP[field.name]} ({default})" if default != "" else HELP[field.name])  # fmt: skip
+def options(parser: argparse.ArgumentParser, fields: dict) -> None:
+    """An option for each field, and the folder for the pictures."""
+    for name, info in fields.items():
+        among = f" ({' | '.join(choices(info))})" if choices(info) else ""
+        default = "" if info.default in ("", None) else f" [{info.default}]"
+        parser.add_argument(f"--{name.replace('_', '-')}", default=argparse.SUPPRESS, metavar=name.upper(),
+                            help=f"{info.title}: {info.description}{among}{default}".replace("%", "%%"))  # fmt: skip
     parser.add_argument("--out", type=Path, required=True, help="the folder for 000.png, 001.png, ...")
-    parser.set_defaults(run=lambda options: run_recipe(kind, options))
 
 
-def run_recipe(kind: type[Recipe], options: argparse.Namespace) -> None:
-    """Make the pictures of a recipe."""
-    names = {field.name for field in dataclasses.fields(kind)}
+def given(options: argparse.Namespace, kind: type[Guide] | None = None) -> dict[str, object]:
+    """The fields that were given; pictures are read from their files."""
+    names = recipe.form(kind) if kind else [name for name in Recipe.model_fields if name != "guides"]
     values = {name: value for name, value in vars(options).items() if name in names}
-    if "image" in values:
-        values["image"] = pack(values["image"])
-    save(kind(**values), options.out)
+    pictures = [name for name in values if kind and look(recipe.about(kind, name)).get("control") == "picture"]
+    return values | {name: pack(values[name]) for name in pictures}
 
 
-def save(recipe: Recipe, out: Path) -> None:
+def run_guide(options: argparse.Namespace) -> None:
+    """Make the pictures of one guide."""
+    save(recipe.from_flat(options.kind, given(options, options.kind)), options.out)
+
+
+def run_paint(options: argparse.Namespace) -> None:
+    """Make the pictures of a recipe in a file, with what else is given changed, or of some guides."""
+    file = options.recipe
+    if file and file.suffix.lower() == ".png":
+        made = recipe.read_png(file)
+    else:
+        made = recipe.from_json(file.read_text()) if file else Recipe(guides=tuple(map(guides.parse, options.guide)))
+    if file and options.guide:
+        made = made.replace(guides=(*made.guides, *map(guides.parse, options.guide)))
+    save(made.replace(**given(options)) if file else Recipe(guides=made.guides, **given(options)), options.out)
+
+
+def save(made: Recipe, out: Path) -> None:
     """Make a recipe's pictures with a progress bar, and print a line for each file."""
     from tqdm import tqdm
 
-    from guidance import generate
+    from guidance.steer import changed, generate
 
+    if sentence := changed(made):
+        print(f"guidance: {sentence}", file=sys.stderr)
     bar = tqdm(unit="step", leave=False)
-    for last in generate(recipe):
+    for last in generate(made):
         bar.total = last.steps
         bar.update()
     bar.close()
-    for note in last.notes:
+    for note in set(last.notes) - {sentence}:
         print(f"guidance: {note}", file=sys.stderr)
     out.mkdir(parents=True, exist_ok=True)
+    made = made.replace(weights=last.weights)
     for k, image in enumerate(last.images()):
-        print(metadata.save_png(image, out / f"{k:03d}.png", recipe.picture(k)))
+        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k)))
 
 
 def run_train(options: argparse.Namespace) -> None:

@@ -10,16 +10,17 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from torch import nn
 
-from guidance.generation import images
-from guidance.losses.clip import great_circle, prompt_loss
-from guidance.losses.color import COLOR_LOSSES, Loss, target
+from guidance.guides.color import target, tone
 from guidance.models import catalogue, clips
 from guidance.models.device import device, precision
 from guidance.models.model import Model
-from guidance.recipes import ClipRecipe, DigitRecipe
-from guidance.sampling.guides import loss_guide, network
+from guidance.recipe import ClipRecipe, DigitRecipe
+from guidance.sampling.cuts import great_circle, prompt_loss
+from guidance.sampling.guides import Loss, loss_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
+from guidance.sampling.spectrum import wiener
+from guidance.steer import images
 
 
 def course_unet() -> UNet2DModel:
@@ -40,10 +41,10 @@ def ours(
     schedule = Schedule(model.config, "ddim", steps)
     predict = network(model.eps, schedule)
     if method:
-        loss = loss or COLOR_LOSSES["tone"](target("#2080ff"))
+        loss = loss or tone(target("#2080ff"))
         predict = loss_guide(
             predict, loss, schedule, scale=0.1, weights=strengths(schedule), method=method, fade=True,
-            passed=model.passed,
+            precondition=wiener,
         )  # fmt: skip
     for step in sample(predict, x, schedule):
         if step.i + 1 == stop:
@@ -183,7 +184,7 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
     )
     table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", seconds, "run")
 
-    told, stop = catalogue.digits("channels"), 5
+    told, stop = catalogue.get("digits/channels"), 5
     recipe = DigitRecipe(count=8)
     seconds = medians(
         {

@@ -122,13 +122,22 @@ class Recipe(Values):
         return self.replace(guides=(), travel=0, candidates=1, weights="")
 
     def change(self, **changes: object) -> Recipe:
-        """The same with fields changed, the recipe's or those of its only guide, and what a guide's change brings."""
-        (guide,) = self.guides
+        """The same with fields changed, the recipe's own or those of its only guide, and what a guide's change brings."""
         mine = {name: value for name, value in changes.items() if name in type(self).model_fields}
+        if len(mine) == len(changes):
+            return self.replace(**mine)
+        (guide,) = self.guides
         made = guide.replace(**{name: value for name, value in changes.items() if name not in mine})
         brought = made.brought().items() - guide.brought().items()
         anew = {name: None for name, _ in brought if name in SAMPLER}
         return self.replace(**anew | {"guides": (made,)} | mine)
+
+    def __getattr__(self, name: str) -> object:
+        """A field of the only guide, as recipes of version 0.1 had it beside their own."""
+        guides = self.__dict__.get("guides", ())
+        if len(guides) == 1 and name in type(guides[0]).model_fields:
+            return getattr(guides[0], name)
+        return super().__getattr__(name)
 
     @property
     def slug(self) -> str:

@@ -3,8 +3,8 @@
 import hashlib
 import random
 import time
-from dataclasses import replace
 from functools import cache
+from typing import ClassVar
 from pathlib import Path
 
 import torch
@@ -15,19 +15,23 @@ from guidance import settings
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table
-from guidance.generation import clip_plan, drawings, frames, stream, to_pixels
-from guidance.models import catalogue, clips
-from guidance.recipes import PRESETS, TRAVEL, ClipRecipe
+from guidance.frame import to_pixels
+from guidance.guides.prompt import Prompt
+from guidance.models import catalogue
+from guidance.models.clips import Clip
+from guidance.recipe import TRAVEL, ClipRecipe, Recipe
 from guidance.sampling.sample import order
+from guidance.steer import images
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import keep
 
-Prompt = tuple[str, list[str]]  # what is said, and the attributes it names
+Asked = tuple[str, list[str]]  # what is said, and the attributes it names
 ONE = ", one picture of each prompt"  # as the parts have; KID counts how like pictures of one prompt are
-SCALE = PRESETS["fast"]["scale"]
-PASSES = len(order(PRESETS["fast"]["steps"], PRESETS["fast"]["travel"], *TRAVEL))  # that "fast" takes
+FAST = Prompt.brings["fast"]
+SCALE = FAST["scale"]
+PASSES = len(order(FAST["steps"], FAST["travel"], *TRAVEL))  # that "fast" takes
 WHOLE = {
     "unguided": ClipRecipe().unguided(), "unguided, eta 0": ClipRecipe(eta=0).unguided(),
     "unguided, as quality": ClipRecipe(preset="quality").unguided(),
@@ -45,7 +49,7 @@ PARTS = {
 }  # fmt: skip
 
 
-def prompts(count: int = 160, seed: int = 1) -> list[Prompt]:
+def prompts(count: int = 160, seed: int = 1) -> list[Asked]:
     """Prompts with the attributes they name: three in eight name one, the others two to four that occur together."""
     words, made = random.Random(seed), []
     truth = attributes(torch.arange(count) + SEEDS["evaluation"] + 100_000)
@@ -63,19 +67,28 @@ def shows(judge: nn.Module, batch: Tensor, names: list[str]) -> Tensor:
         return (judge(batch)[:, [ATTRIBUTES.index(name) for name in names]] > 0).all(1)
 
 
-def together(recipe: ClipRecipe, asked: list[str]) -> Tensor:
+class Prompts(Prompt):
+    """A prompt for each picture."""
+
+    name: ClassVar[str] = ""
+    texts: tuple[str, ...] = ()
+
+    def goals(self, judge: Clip) -> Tensor:
+        """The unit vectors of each picture's prompt, (B, 1, D)."""
+        return torch.stack([judge.text(text) for text in self.texts])[:, None]
+
+
+def together(recipe: Recipe, asked: list[str]) -> Tensor:
     """A picture for each prompt, the first of the recipe's seed and so on, (N, 3, H, W) in [-1, 1].
 
     They are those of a recipe for each; 32 are made at once.
     """
-    clip, made = clips.get(recipe.clip), []
+    made = []
     for first in tqdm(range(0, len(asked), 32), leave=False):
         texts = asked[first : first + 32]
-        part = replace(recipe, seed=recipe.seed + first, count=len(texts))
-        generators = [stream(*drawn) for drawn in drawings(part)]
-        targets = torch.stack([clip.text(text) for text in texts]).repeat_interleave(part.candidates, 0)
-        *_, last = frames(clip_plan(part, generators, targets[:, None]), generators, part.candidates)
-        made.append(to_pixels(last.images()))
+        each = tuple(text for text in texts for _ in range(recipe.candidates))
+        guides = tuple(Prompts(**dict(guide), texts=each) for guide in recipe.guides)
+        made.append(to_pixels(images(recipe.replace(guides=guides, seed=recipe.seed + first, count=len(texts)))))
     return torch.cat(made).float() / 127.5 - 1
 
 
@@ -86,7 +99,7 @@ def weights() -> list[str]:
     return sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
 
 
-def drawn(path: Path, recipe: ClipRecipe, asked: list[str]) -> tuple[Tensor, float]:
+def drawn(path: Path, recipe: Recipe, asked: list[str]) -> tuple[Tensor, float]:
     """The pictures of `together` and the seconds each took, kept in a file.
 
     What an earlier run left there is read where recipe, prompts and weights are the same: a stopped run goes on.
@@ -103,7 +116,7 @@ def drawn(path: Path, recipe: ClipRecipe, asked: list[str]) -> tuple[Tensor, flo
     return pictures, seconds
 
 
-def ideal(asked: list[Prompt]) -> Tensor:
+def ideal(asked: list[Asked]) -> Tensor:
     """A painted picture for each prompt that shows what it names, no two the same: (N, 3, 64, 64) in [-1, 1].
 
     What the prompts ask for is not spread as the data is, so this is the KID that there is to be had.
@@ -117,7 +130,7 @@ def ideal(asked: list[Prompt]) -> Tensor:
     return painted_from(torch.stack(chosen)).float() / 127.5 - 1
 
 
-def measure(judge: nn.Module, known: Tensor, asked: list[Prompt], made: Tensor) -> dict[str, float]:
+def measure(judge: nn.Module, known: Tensor, asked: list[Asked], made: Tensor) -> dict[str, float]:
     """Success with prompts of one attribute and of several, in %, and the distance of all pictures to the data.
 
     `made` (R * len(asked), 3, H, W) has a picture for each prompt, then another for each, and so on.
@@ -177,7 +190,7 @@ def plot(rows: list[dict], path: Path) -> None:
     axes = figure.subplots()
     for label in ("fast", "course"):
         curve = [row for row in rows if row["setting"] == label + ONE or row["setting"].startswith(f"{label}, scale")]
-        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"].removesuffix(ONE)].scale)
+        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"].removesuffix(ONE)].guides[0].scale)
         points = [(row["KID x 1000"], row["two to four %"]) for row in curve]
         axes.plot(*zip(*points, strict=True), "o-", label=label, markersize=4)
     for row in rows:

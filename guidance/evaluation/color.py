@@ -1,6 +1,5 @@
 """Colour guidance: how close it lands, and what that costs the picture, over the scale; our rule and the course's."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,14 +8,14 @@ from torch import Tensor
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table
-from guidance.losses.color import target
+from guidance.guides.color import Color, target
 from guidance.models import catalogue
-from guidance.recipes import DEFAULTS, ColorRecipe
+from guidance.recipe import ColorRecipe, Recipe
 
 # The pure corners of the RGB cube that have a hue, and six colours inside it.
 COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffff00", "#00ffff", "#ff00ff",
           "#2080ff", "#ff8040", "#40a060", "#8040a0", "#c0a080", "#305070")  # fmt: skip
-OURS = (0.1, 0.2, DEFAULTS["normalized"]["scale"], 0.8)
+OURS = (0.1, 0.2, Color().scale, 0.8)
 THEIRS = (3.0, 10.0, 30.0, 100.0)
 SETTINGS = {
     "normalized, tone": [ColorRecipe(scale=scale) for scale in OURS],
@@ -47,9 +46,9 @@ def evaluate(out: Path, seeds: int = 8) -> None:
     out.mkdir(parents=True, exist_ok=True)
     judge = catalogue.judge()
     known = metrics.features(judge, data(2048, skip=2048))
-    bare = pictures(ColorRecipe(scale=0), seeds)
+    bare = pictures(Recipe(), seeds)
     # As many unguided pictures as guided ones, so that the kernel distances compare.
-    many = pictures(ColorRecipe(scale=0), seeds * len(COLORS))
+    many = pictures(Recipe(), seeds * len(COLORS))
     unguided = measure(judge, known, bare, dict.fromkeys(COLORS, bare))
     unguided["KID x 1000"] = metrics.kid(metrics.features(judge, many), known)
     print(f"{len(COLORS)} colours x {seeds} seeds, 40 steps\n")
@@ -57,7 +56,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
     table.add({"setting": "unguided", "scale": 0.0, **unguided})
     for setting, recipes in SETTINGS.items():
         for recipe in recipes:
-            sets = {color: pictures(replace(recipe, color=color), seeds) for color in COLORS}
+            sets = {color: pictures(recipe.change(color=color), seeds) for color in COLORS}
             table.add({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
             if recipe == ColorRecipe():
                 grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")

@@ -1,6 +1,5 @@
 """Digits: are they what was asked for, and how close are they to MNIST; by conditioning, guidance, scale and steps."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,14 +8,17 @@ from tqdm import tqdm
 
 from guidance.evaluation import metrics
 from guidance.evaluation.tables import Table
-from guidance.generation import digit_plan, images, to_pixels
+from guidance.fields import choices
+from guidance.frame import to_pixels
+from guidance.guides.digits import Digits
 from guidance.models import catalogue
 from guidance.models.digits import DENOISERS, SCHEDULER
 from guidance.models.model import Model
-from guidance.recipes import CONDITIONINGS, GUIDANCES, DigitRecipe
+from guidance.recipe import DigitRecipe, Recipe
 from guidance.sampling.guides import classifier_free
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
+from guidance.steer import images, plan
 from guidance.training.digits import DATA, mnist, scaled
 from guidance.training.digits import NOTEBOOK as NOTEBOOK_RUN
 
@@ -26,7 +28,8 @@ SCALES = {
 }  # fmt: skip
 RECIPES = [
     *(DigitRecipe(guidance=guidance, scale=scale) for guidance, scales in SCALES.items() for scale in scales),
-    *(DigitRecipe(conditioning=name, guidance=kind) for name in CONDITIONINGS for kind in ("none", GUIDANCES[0])),
+    *(DigitRecipe(conditioning=name, guidance=kind) for name in choices(Digits.model_fields["conditioning"])
+      for kind in ("none", "classifier-free")),
     *(DigitRecipe(steps=steps) for steps in (5, 8, 25, 50)),
     *(DigitRecipe(solver="ddim", steps=steps) for steps in (15, 30)),
 ]
@@ -34,19 +37,19 @@ RECIPES = [
 NOTEBOOK = {"conditioning": "channels", "scale": 1.0, "solver": "ddpm", "steps": 1000, "passes": 1000}
 
 
-def passes(recipe: DigitRecipe) -> int:
+def passes(recipe: Recipe) -> int:
     """How often the denoiser sees a picture, both halves of classifier-free guidance counted."""
-    plan = digit_plan(replace(recipe, digits="0", count=1), [torch.Generator()])
-    doubled = recipe.guidance == "classifier-free" and recipe.scale not in (0, 1)
-    return recipe.steps + doubled * sum(weight > 0 for weight in plan.weights)
+    (guide,) = recipe.guides
+    doubled = guide.guidance == "classifier-free" and guide.scale not in (0, 1)
+    return recipe.steps + doubled * sum(weight > 0 for weight in plan(recipe.picture(0)).weights)
 
 
-def drawn(recipe: DigitRecipe, labels: list[int]) -> Tensor:
+def drawn(recipe: Recipe, labels: list[int]) -> Tensor:
     """The 8-bit pictures of these labels, (N, 1, 28, 28) uint8, picture k from seed k."""
     made = []
     for first in tqdm(range(0, len(labels), 100), leave=False, unit="hundred"):
         digits = "".join(map(str, labels[first : first + 100]))
-        made.append(to_pixels(images(replace(recipe, digits=digits, seed=first))))
+        made.append(to_pixels(images(recipe.change(digits=digits, seed=first))))
     return torch.cat(made)
 
 

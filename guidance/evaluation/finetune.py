@@ -9,11 +9,11 @@ import torch
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import grid, pictures
 from guidance.evaluation.tables import Table
-from guidance.generation import to_images
-from guidance.losses.color import target
+from guidance.frame import to_images
+from guidance.guides.color import target
 from guidance.models import catalogue
 from guidance.models.model import Model
-from guidance.recipes import ColorRecipe
+from guidance.recipe import ColorRecipe, Recipe
 from guidance.training import finetune
 from guidance.training.engravings import by_day, engrave
 
@@ -50,7 +50,7 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
     print(f"{count} pictures against 2,048 engravings; minutes of one core\n")
     row("other engravings (the floor)", others[2048:], 0.0)
     row(f"the {given} that are given", drawn, 0.0)
-    bare = ColorRecipe(scale=0, solver="dpm++", steps=15)
+    bare = Recipe(solver="dpm++", steps=15)
     before = pictures(bare, 12)
     settings = replace(
         finetune.SETTINGS, out=out / "run", steps=steps, learning_rate=3e-4, every=max(1, steps // 4), ema_decay=0.99
@@ -59,7 +59,7 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
     finetune.run(settings, data=out / "engravings", watch=watch)
 
     made = str(out / "run" / "pipeline")
-    after = pictures(replace(bare, model=made), 12)
+    after = pictures(bare.replace(model=made), 12)
     rows, guided = [drawn[:12], before, after], Table(out / "finetune-color.json")
     print("\nColour guidance of the result, 12 pictures, 40 steps\n")
     for color in COLORS:

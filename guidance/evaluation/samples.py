@@ -1,6 +1,5 @@
 """The unguided model: how close its samples are to the painted landscapes."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,19 +8,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from guidance.evaluation import metrics
-from guidance.generation import images, to_images, to_pixels
+from guidance.frame import to_images, to_pixels
 from guidance.models import catalogue
-from guidance.recipes import ColorRecipe
+from guidance.recipe import Recipe
 from guidance.sheets import sheet
+from guidance.steer import images
 from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 
 
-def pictures(recipe: ColorRecipe, count: int) -> Tensor:
+def pictures(recipe: Recipe, count: int) -> Tensor:
     """The 8-bit pictures of `count` seeds from the recipe's on, (count, 3, H, W) in [-1, 1]."""
     made = []
     for first in tqdm(range(0, count, 32), leave=False):
-        part = replace(recipe, seed=recipe.seed + first, count=min(32, count - first))
+        part = recipe.replace(seed=recipe.seed + first, count=min(32, count - first))
         made.append(to_pixels(images(part)))
     return torch.cat(made).float() / 127.5 - 1
 
@@ -43,7 +43,7 @@ def evaluate(out: Path, count: int = 512) -> None:
     floor, reference = real[:count], real[2048:]
     rows = [("painted pictures (floor)", floor)]
     for solver, steps in (("ddim", 40), ("dpm++", 15)):
-        recipe = ColorRecipe(scale=0, solver=solver, steps=steps)
+        recipe = Recipe(solver=solver, steps=steps)
         rows.append((f"samples, {solver}, {steps} steps", pictures(recipe, count)))
     known = metrics.features(judge, reference)
     print(f"{count} pictures against {len(reference)} painted ones\n")

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, normalize
 
 from guidance.models import catalogue
-from guidance.models.spectrum import passed
-from guidance.sampling.guides import rms
+from guidance.sampling.rules import rms
 from guidance.sampling.schedule import Schedule
+from guidance.sampling.spectrum import wiener
 from guidance.training.diffusion import noise_levels
 
 SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
@@ -74,6 +74,6 @@ def bent(x: Tensor, encode: Callable[[Tensor], Tensor], goals: Tensor, generator
     for _ in range(MOVES):
         y = x.detach().requires_grad_()
         far = (normalize(encode(y).float(), dim=-1) - goals).square().sum()
-        bend = passed(torch.autograd.grad(far, y)[0], alpha, ratio * alpha)
+        bend = wiener(torch.autograd.grad(far, y)[0], alpha, ratio * alpha)
         x = x - reach / MOVES * bend / rms(bend).clamp_min(1e-20)
     return x
