@@ -12,7 +12,7 @@ if os.environ.get("SPACE_ID"):  # the Hub's own proxies say who the visitor is
 
 try:
     from guidance import settings
-    from guidance.ui import start
+    from guidance.ui.server import start
 
     start.packages()
     from guidance.ui import page

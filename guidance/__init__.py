@@ -24,8 +24,7 @@ def __getattr__(name: str):
 
     if name in LATER:
         value = getattr(import_module(f"guidance.{LATER[name]}"), name)
-        globals()[name] = value  # and not the module of that name
-        return value
+        return globals().setdefault(name, value)  # steer is bound by now: the module of that name, which can be called
     for kind in every().values():
         if kind.__name__ == name:
             return kind

@@ -1,4 +1,4 @@
-"""The command line: python -m guidance paint | color | clip | digits | ... | again | train | finetune | evaluate | bench | deploy."""
+"""The command line: python -m guidance paint | color | clip | ... | again | train | finetune | evaluate | bench."""
 
 import argparse
 import dataclasses
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     paint = commands.add_parser("paint", help="pictures steered by any number of guides, or by a recipe in a file")
     paint.add_argument("recipe", type=Path, nargs="?", help="a JSON file, or a PNG with its recipe inside")
     paint.add_argument("--guide", action="append", default=[], metavar="NAME:VALUE",
-                       help='such as "brightness:0.8" or "prompt:a lake at dusk, scale=0.1"; may be given again')  # fmt: skip
+                       help='such as "brightness:0.8" or "prompt:a lake at dusk, scale=0.1"')  # fmt: skip
     options(paint, {name: info for name, info in Recipe.model_fields.items() if name not in ("guides", "weights")})
     paint.set_defaults(run=run_paint)
 
@@ -70,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--fine", type=float, default=argparse.SUPPRESS,
                        help="landscapes: how much more often stars, boats and auroras are shown")  # fmt: skip
     train.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
-    train.add_argument("--conditioning", choices=choices(Digits.model_fields["conditioning"]), default=argparse.SUPPRESS,
+    ways = choices(Digits.model_fields["conditioning"])
+    train.add_argument("--conditioning", choices=ways, default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
     train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
                        help="digit-classifier: train on clean digits alone")  # fmt: skip

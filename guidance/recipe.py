@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ValidationInfo, model_validator
 from guidance import guides as known
 from guidance.codec import BROKEN
 from guidance.fields import RecipeError, Values, field, text, whole
-from guidance.guides.base import Guide, Guides
+from guidance.guides.base import Guide
 from guidance.sampling.schedule import SOLVERS
 
 MODELS = {"landscapes": "Landscapes, 64 px, built in", "digits": "Digits, 28 px, built in"}
@@ -83,9 +83,12 @@ class Recipe(Values):
     @model_validator(mode="after")
     def complete(self) -> Recipe:
         """Fill in what the guides bring, and see that all goes together."""
+        ordered = sorted(self.guides, key=lambda guide: not guide.inner)
+        for guide in ordered:
+            self.fill({"solver": guide.brought().get("solver")})
         if self.solver == "dpm++":
             self.fill({"travel": 0})
-        for guide in self.guides:
+        for guide in ordered:
             self.fill(guide.brought() | {"model": guide.model})
         self.fill(SAMPLER | {"model": next(iter(MODELS))})
         if sum(guide.inner for guide in self.guides) > 1:
@@ -119,10 +122,10 @@ class Recipe(Values):
 
     def unguided(self) -> Recipe:
         """The same pictures without guidance."""
-        return self.replace(guides=(), travel=0, candidates=1, weights="")
+        return self.replace(guides=(), travel=0, candidates=1, count=len(self.seeds), weights="")
 
     def change(self, **changes: object) -> Recipe:
-        """The same with fields changed, the recipe's own or those of its only guide, and what a guide's change brings."""
+        """The same with fields of the recipe or of its only guide changed, and what these bring."""
         mine = {name: value for name, value in changes.items() if name in type(self).model_fields}
         if len(mine) == len(changes):
             return self.replace(**mine)
@@ -192,7 +195,7 @@ def DigitRecipe(**values: object) -> Recipe:  # noqa: N802
 def to_json(recipe: Recipe) -> str:
     """The recipe as JSON; RecipeError if it has parts that no file can hold."""
     if recipe.model == IN_HAND or not all(guide.name for guide in recipe.guides):
-        raise RecipeError("A recipe with a model in hand or a loss of your own runs in the library: no file can hold it.")
+        raise RecipeError("A model in hand or a loss of your own runs in the library: no file can hold its recipe.")
     guides = [{"guide": guide.name} | dict(guide) for guide in recipe.guides]
     return json.dumps({"guides": guides} | {name: value for name, value in recipe if name not in ("guides",)})
 

@@ -1,8 +1,10 @@
 """From a recipe to pictures: the one place where model, guides and sampler meet."""
 
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator
+from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -26,7 +28,9 @@ OTHER_WEIGHTS = "This picture was made with other weights than those here: what 
 SENTENCES = (GuidanceError, ModelError)  # errors whose message is for the user
 
 
-def steer(model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object) -> list[Image.Image]:
+def steer(
+    model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object
+) -> list[Image.Image]:
     """Pictures of a model, steered by guides, as PIL images.
 
     `model` is a built-in one's name, a repository of the Hub or a folder, or an object: a DDPMPipeline, DDIMPipeline,
@@ -38,7 +42,9 @@ def steer(model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: obj
     return last.images()
 
 
-def frames(model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object) -> Iterator[Frame]:
+def frames(
+    model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object
+) -> Iterator[Frame]:
     """The same, a step at a time; closing the iterator stops the run within one step."""
     guides = Guides((guides,)) if isinstance(guides, Guide) else Guides(guides)
     if isinstance(model, str):
@@ -162,3 +168,12 @@ def held() -> tuple[list[tuple[str, int]], int]:
     return catalogue.cache.held(), catalogue.cache.budget()
 
 
+class Steer(ModuleType):
+    """This module: importing it binds the name `guidance.steer`, which is the function's too, so it can be called."""
+
+    def __call__(self, *given: object, **fields: object) -> list[Image.Image]:
+        """The function of the module's name."""
+        return steer(*given, **fields)
+
+
+sys.modules[__name__].__class__ = Steer

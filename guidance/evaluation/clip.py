@@ -4,8 +4,8 @@ import hashlib
 import random
 import time
 from functools import cache
-from typing import ClassVar
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from guidance.cielab import lab
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES
 
 
@@ -38,20 +39,10 @@ def contrast(pictures: Tensor) -> float:
     return (pictures.std((2, 3), correction=0) / 2).mean().item()
 
 
-def lab(rgb: Tensor) -> Tensor:
-    """sRGB colours (..., 3) in [0, 1] to CIELAB under D65 (IEC 61966-2-1; CIE 15)."""
-    linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb.clamp_min(0) + 0.055) / 1.055) ** 2.4)
-    matrix = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-    xyz = linear @ torch.tensor(matrix, dtype=rgb.dtype).T / torch.tensor([0.95047, 1.0, 1.08883], dtype=rgb.dtype)
-    f = torch.where(xyz > (6 / 29) ** 3, xyz.clamp_min(1e-9) ** (1 / 3), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    x, y, z = f.unbind(-1)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
-
-
 def color_distance(pictures: Tensor, target: Tensor) -> Tensor:
     """CIE 1976 distance of each picture's mean colour, pictures (N, 3, H, W), from target (1, 3, 1, 1): (N,)."""
     mean = (pictures.clamp(-1, 1).mean((2, 3)) + 1) / 2
-    return (lab(mean) - lab((target.view(1, 3) + 1) / 2)).norm(dim=1)
+    return torch.from_numpy(lab(mean.numpy()) - lab((target.view(1, 3) / 2 + 0.5).numpy())).norm(dim=1)
 
 
 def frechet(first: Tensor, second: Tensor) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field as member
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import ValidationInfo, model_validator
+from pydantic import model_validator
 
 from guidance.fields import RecipeError, Values, field
 from guidance.sampling.rules import METHODS, RULES
@@ -48,8 +49,9 @@ class Guide(Values):
     """One thing that steers. A subclass in a file of this folder is found by its name everywhere: see docs/guides.md.
 
     Of the class: `name` in files and commands, `label` on the page, `about` in a sentence, `curve` of its loss;
-    `scale`, its strength, is a field of each; `leading`, a field whose value `brings` defaults for others left None, some of them the recipe's; `model` that it
-    steers unless told; `form`, the fields of its endpoint in order, if not all of them.
+    `leading`, a field whose value `brings` defaults for others left None, some of them the recipe's; `model` that it
+    steers unless told; `form`, the fields of its endpoint in order, if not all of them. `scale`, the strength, is a
+    field that each subclass has.
     """
 
     name: ClassVar[str]
@@ -62,6 +64,7 @@ class Guide(Values):
     form: ClassVar[tuple[str, ...]] = ()
     most: ClassVar[int] = 64  # pictures, or rounds of them, in one recipe
     inner: ClassVar[bool] = False  # whether it is what the others stand around, whatever their order
+    ruled_by: ClassVar[str] = "rule"  # the field on which the range of the strength depends
     words: ClassVar[dict[str, str]] = {}  # the page's words of this guide in Chinese, by the English
 
     start: float | None = field(None, "Start", "Begin after this share of the steps.", 0, 1, slider=(1.0, 0.01))
@@ -74,6 +77,18 @@ class Guide(Values):
         if self.start > self.stop:
             raise RecipeError("Start must not lie after stop.")
         return self
+
+    @classmethod
+    def varying(cls) -> list[str]:
+        """The fields whose defaults depend on the value of the leading field."""
+        rows = list(cls.brings.values())
+        return [name for name in rows[0] if len({str(row.get(name)) for row in rows}) > 1]
+
+    @classmethod
+    def slider(cls, by: str) -> tuple[float, float, str]:
+        """How the page's slider of the strength goes, by the value of the field `ruled_by`: its end, step and help."""
+        info = cls.model_fields["scale"]
+        return (*info.json_schema_extra["slider"], info.description)
 
     def brought(self) -> dict[str, object]:
         """The defaults that the value of the leading field brings, for this guide and for the recipe it stands in."""
@@ -114,7 +129,7 @@ class Guide(Values):
         return model
 
     def fingerprint(self) -> str | None:
-        """The fingerprint of the networks that judge for this guide, if it has any; None while their files are not here."""
+        """The fingerprint of the networks that judge, if there are any; None while their files are not here."""
         return ""
 
     def weights(self, schedule: Schedule) -> list[float]:
@@ -151,13 +166,15 @@ class LossGuide(Guide):
     fades: ClassVar[bool] = False  # whether the loss has a known zero, near which the strength fades
 
     rule: Literal[tuple(RULES)] | None = field(
-        None, "Rule", "Normalised means the same strength for every model and step; the course's is the notebook's update.",
+        None, "Rule",
+        "Normalised means the same strength for every model and step; the course's is the notebook's update.",
         labels={"normalized": "Normalised", "course": "The course's"},
     )  # fmt: skip
     scale: float | None = field(None, "Strength", "0 leaves the model alone; too much breaks the picture.", 0, 10_000,
                                 slider=(1.0, 0.005), front=True)  # fmt: skip
     method: Literal[METHODS] | None = field(
-        None, "Gradient", "Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer.",
+        None, "Gradient",
+        "Shortcut leaves the network out of the gradient and is fast; Full goes through it and is truer.",
         labels={"shortcut": "Shortcut", "full": "Full"},
     )  # fmt: skip
     weight: Literal[tuple(WEIGHTS)] | None = field(
@@ -177,8 +194,13 @@ class LossGuide(Guide):
         """The rule is known before the values that depend on it are checked."""
         leading = values.get(cls.leading, cls.model_fields[cls.leading].default)
         brought = cls.brings.get(leading if isinstance(leading, str) else None, {})
-        defaults = {"rule": brought.get("rule", "normalized"), "method": "shortcut"}
+        defaults = {name: brought.get(name, plain) for name, plain in (("rule", "normalized"), ("method", "shortcut"))}
         return values | {name: value for name, value in defaults.items() if values.get(name) is None}
+
+    @classmethod
+    def slider(cls, by: str) -> tuple[float, float, str]:
+        """Under the course's rule the strength is of another order."""
+        return (1000.0, 1.0, cls.model_fields["scale"].description) if by == "course" else super().slider(by)
 
     def weights(self, schedule: Schedule) -> list[float]:
         """w(t) of each step."""

@@ -15,8 +15,7 @@ class Brightness(LossGuide):
     curve: ClassVar[str] = "brightness"
     fades: ClassVar[bool] = True
     words: ClassVar[dict[str, str]] = {
-        "Brightness": "亮度", "brightness": "亮度", "Paint pictures as light or as dark as asked.": "让图片整体变亮或变暗。",
-        "From black, 0, to white, 1.": "从黑（0）到白（1）。",
+        "Brightness": "亮度", "brightness": "亮度", "From black, 0, to white, 1.": "从黑（0）到白（1）。",
     }  # fmt: skip
 
     level: float = field(0.8, "Brightness", "From black, 0, to white, 1.", 0, 1, slider=(1, 0.01), front=True)

@@ -74,8 +74,8 @@ class Color(LossGuide):
         "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
     }
     form: ClassVar[tuple[str, ...]] = (
-        "color", "model", "text", "negative", "text_scale", "loss", "scale", "method", "rule", "weight", "start", "stop",
-        "solver", "steps", "seed", "count",
+        "color", "model", "text", "negative", "text_scale", "loss", "scale", "method", "rule", "weight", "start",
+        "stop", "solver", "steps", "seed", "count",
     )  # fmt: skip
 
     color: Annotated[str, BeforeValidator(plain)] = field(

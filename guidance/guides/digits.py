@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 MOST = 100  # digits in a round
 CLASSIFIERS = {"classifier": "aware", "blind-classifier": "blind"}  # how each is asked, in sampling/guides.py
 
+MEANINGS = {  # of the strength, with the end and the step of the page's slider
+    "classifier-free": (20.0, 0.1, "0: any digit; 1: the network alone; more: surer digits, less variety."),
+    "classifier": (50.0, 0.1, "0: any digit; more: the classifier pulls harder."),
+    "blind-classifier": (50.0, 0.1, "0: any digit; more: the classifier pulls harder, but where?"),
+    "none": (0.0, 0.1, "Without guidance there is nothing to set."),
+}
+
 
 def plain(value: object) -> str:
     """One to MOST digits as "0" to "9"; those of other scripts and spaces between are taken, else RecipeError."""
@@ -50,6 +57,7 @@ class Digits(Guide):
     model: ClassVar[str] = "digits"
     most: ClassVar[int] = 1000
     inner: ClassVar[bool] = True
+    ruled_by: ClassVar[str] = "guidance"
     form: ClassVar[tuple[str, ...]] = (
         "digits", "guidance", "scale", "conditioning", "start", "stop", "solver", "steps", "seed", "count"
     )  # fmt: skip
@@ -65,13 +73,17 @@ class Digits(Guide):
                 "blind-classifier": "Classifier, noise-blind", "none": "None"},
     )  # fmt: skip
     scale: float | None = field(
-        None, "Strength", "0: any digit; 1: the network alone; more: surer digits, less variety.", 0, 50,
-        slider=(20, 0.1), front=True,
+        None, "Strength", MEANINGS["classifier-free"][2], 0, 50, slider=MEANINGS["classifier-free"][:2], front=True
     )  # fmt: skip
     conditioning: Literal["embedding", "channels", "attention"] = field(
         "embedding", "How the network is told", "Three networks of like size; each learned it its own way.",
         labels={"embedding": "With the timestep", "channels": "Input channels", "attention": "Cross-attention"},
     )  # fmt: skip
+
+    @classmethod
+    def slider(cls, by: str) -> tuple[float, float, str]:
+        """What the strength means, and how far it goes, depends on the kind of guidance."""
+        return MEANINGS[by]
 
     @property
     def each(self) -> int:
@@ -113,7 +125,7 @@ class Digits(Guide):
         from guidance.sampling import guides
 
         if run.model.null is None:
-            raise guides.GuidanceError("Digits steer a model that is told a class, such as digits, and this one is not.")
+            raise guides.GuidanceError("Digits steer a model that is told a class, such as digits: this one is not.")
         labels = torch.tensor([int(digit) for digit in self.digits], device=run.model.device)
         labels = labels.repeat_interleave(run.candidates).repeat(run.count // len(labels) // run.candidates)
         weights, act = self.weights(run.schedule), [1.0] * len(run.schedule.timesteps)

@@ -57,7 +57,7 @@ class Prompt(LossGuide):
     about: ClassVar[str] = "Paint pictures steered toward a prompt by a CLIP."
     curve: ClassVar[str] = "prompt"
     leading: ClassVar[str] = "preset"
-    # What a preset brings unless a recipe says otherwise, for the guide and for the sampler; "course" is the notebook's.
+    # What a preset brings unless a recipe says otherwise, to the guide and the sampler; "course" is the notebook's.
     brings: ClassVar[dict[str, dict]] = {
         "fast": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 2,
                  "travel": 1, "candidates": 1, "stop": 0.9, "eta": 0.5, "steps": 40},

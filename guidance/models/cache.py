@@ -55,6 +55,11 @@ class Cache:
         with self.lock:
             return [(name, size) for name, (_, size) in reversed(self.things.items())]
 
+    def loaded(self) -> list[tuple[str, object]]:
+        """Names and what they stand for, in the same order."""
+        with self.lock:
+            return [(name, thing) for name, (thing, _) in reversed(self.things.items())]
+
 
 def weight(thing: object) -> int:
     """The bytes of a network, or of all those that a Model, a LatentModel or a Clip holds."""

@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from guidance import settings
-from guidance.models import files
+from guidance.models import files, kinds
 from guidance.models.cache import cache
 from guidance.models.device import building, device
 from guidance.models.digits import DENOISERS, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.models.loading import open_model
+from guidance.models.loading import open_model, schedule
 from guidance.models.model import Model
 from guidance.models.networks import AttributeNetwork
 
@@ -44,11 +44,21 @@ def fingerprint(name: str) -> str | None:
         return files.fingerprint(DIGITS / f"{way or 'embedding'}.safetensors")
     if not folder.is_dir():
         return next((model.fingerprint for held, model in cache.loaded() if held == name), None)
-    places = ((), ("vae", "text_encoder")) ["vae" in {path.name for path in folder.iterdir()}]
+    places = ("vae", "text_encoder") if (folder / "vae").is_dir() else ()
     names = [*files.WEIGHTS, "model.safetensors", "pytorch_model.bin"]
     found = [next((folder / place / name for name in names if (folder / place / name).exists()), None)
              for place in ("unet" if (folder / "unet").is_dir() else "", *places)]  # fmt: skip
     return None if None in found else "-".join(map(files.fingerprint, found))
+
+
+def noise_schedule(name: str) -> dict:
+    """The configuration of a model's noise schedule; DDPM's own while the model is not here."""
+    if name == "digits":
+        return SCHEDULER
+    folder, held = Path(source(name)).expanduser(), dict(cache.loaded()).get(name)
+    if held is None and folder.is_dir():
+        return kinds.scheduled(schedule(folder, name), name)
+    return held.config if held else {}
 
 
 def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "cpu") -> Network:

@@ -47,4 +47,5 @@ def opened(held: object, scheduler: object = None) -> Model:
 def config(part: nn.Module) -> dict:
     """The configuration of a part, under the names that its files would have."""
     name, values = type(part).__name__, part.config
-    return dict(values if isinstance(values, dict) else values.to_dict()) | {"_class_name": name, "architectures": [name]}
+    values = dict(values if isinstance(values, dict) else values.to_dict())
+    return values | {"_class_name": name, "architectures": [name]}

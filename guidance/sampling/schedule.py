@@ -25,7 +25,8 @@ class Schedule:
 
     def __init__(self, config: dict, solver: str = "ddim", steps: int = 40, generators: Sequence = (), eta: float = 0):
         # Networks are asked for eps whatever they were trained to predict, so the solver is told "epsilon".
-        self.solver = getattr(import_module("diffusers"), SOLVERS[solver]).from_config(config, prediction_type="epsilon")
+        kind = getattr(import_module("diffusers"), SOLVERS[solver])
+        self.solver = kind.from_config(config, prediction_type="epsilon")
         self.solver.set_timesteps(steps)
         self.options = {"generator": list(generators) or None} | ({"eta": eta} if solver == "ddim" else {})
         self.timesteps: list[int] = self.solver.timesteps.tolist()

@@ -12,17 +12,21 @@ from PIL import Image
 from starlette.middleware import Middleware
 
 import guidance
-from guidance import metadata, settings
-from guidance.recipes import ColorRecipe, Recipe, RecipeError
-from guidance.ui import agents, api, clip, color, digits, finetune, pictures, run, stage, theme, words, zero
-from guidance.ui.gate import MAX_FILE, Gate
-from guidance.ui.jobs import LINE, Jobs
-from guidance.ui.limits import limited
-from guidance.ui.runner import sentence
-from guidance.ui.words import Say, t
+from guidance import guides, settings
+from guidance.fields import RecipeError
+from guidance.recipe import Recipe, from_json, to_flat
+from guidance.ui.html import pictures, theme, words
+from guidance.ui.html.words import Say, t
+from guidance.ui.runs.jobs import LINE, Jobs, sentence
+from guidance.ui.runs.painting import Compute, Read
+from guidance.ui.server import agents, api, zero
+from guidance.ui.server.gate import MAX_FILE, Gate
+from guidance.ui.server.limits import limited
+from guidance.ui.tabs import color, controls, digits, finetune, prompt, stage
+from guidance.ui.tabs.guide import Look, tab
 
 log = logging.getLogger(__name__)
-HERE = Path(__file__).parent
+LOOKS = Path(__file__).parent / "html"
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 LOGO = """
   <svg viewBox="0 0 32 32" width="34" height="34" aria-hidden="true"><defs><linearGradient id="g-mark" x1="0" x2="1"
@@ -56,7 +60,7 @@ def history(say: Say) -> str:
 
 def in_memory(request: gr.Request) -> str:
     """The networks in memory and what they take (HTML)."""
-    from guidance.generation import held  # imports torch
+    from guidance.steer import held  # imports torch
 
     say, (networks, budget) = words.speaker(request), held()
     rows = "".join(f"<li>{escape(name)}: {size / 1e6:.1f} MB</li>" for name, size in networks)
@@ -77,31 +81,36 @@ def read(images: list[Image.Image]) -> list[tuple[int, float]]:
 def restore(panels: list[stage.Panel], recipes: list[Recipe]) -> list:
     """The updates of the tabs and of all controls for some recipes; the last one is shown."""
     shown: dict[str, list] = {}
-    tab = gr.skip()
+    selected = gr.skip()
     for recipe in recipes:
-        panel = next(panel for panel in panels if panel.kind is type(recipe))
-        shown[panel.name], tab = panel.show(recipe), gr.Tabs(selected=panel.name)
-    return [tab, *(update for panel in panels
-                   for update in shown.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
+        if len(recipe.guides) > 1:
+            raise RecipeError("This recipe has several guides: paint it with python -m guidance paint.")
+        kind = type(recipe.guides[0]) if recipe.guides else panels[0].kind
+        panel = next((panel for panel in panels if panel.kind is kind), None)
+        if panel is None:
+            raise RecipeError("This page has no tab for the guide of this recipe.")
+        shown[panel.name] = controls.restored(recipe, kind, to_flat(recipe))
+        selected = gr.Tabs(selected=panel.name)
+    return [selected, *(update for panel in panels
+                        for update in shown.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
 
 
-def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks:
+def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
     """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
     jobs = Jobs()
     compute, read = zero.adapted(compute, read)
     if settings.PUBLIC:
         compute = limited(compute, settings.RATE, settings.WORK)
+    looks = {"color": color.LOOK, "prompt": prompt.LOOK, "digits": digits.look(read)}
     # The API leaves files behind; an hour is enough to fetch them.
     with gr.Blocks(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
         gr.HTML(words.html(header), js_on_load=None)
         notice = gr.HTML("", js_on_load=None, elem_id="notice")
+        panels = []
         with gr.Tabs() as tabs:
-            with gr.Tab(t("Colour"), id="color"):
-                panels = [color.tab(compute, jobs)]
-            with gr.Tab(t("Prompt"), id="clip"):
-                panels.append(clip.tab(compute, jobs))
-            with gr.Tab(t("Digits"), id="digits"):
-                panels.append(digits.tab(compute, jobs, read))
+            for kind in guides.every().values():
+                with gr.Tab(t(kind.label), id=guides.endpoint(kind)):
+                    panels.append(tab(kind, looks.get(kind.name, Look()), compute, jobs))
             if not settings.PUBLIC:
                 with gr.Tab(t("Fine-tune"), id="finetune"):
                     finetune.tab(jobs, [panel.fields["model"] for panel in panels if "model" in panel.fields])
@@ -114,9 +123,7 @@ def build(compute: run.Compute = compute, read: digits.Read = read) -> gr.Blocks
         begin_with(panels, "model", settings.MODEL)
         begin_with(panels, "clip", settings.CLIP)
         remember(notice, tabs, panels)
-        api.color(compute)
-        api.clip(compute)
-        api.digits(compute)
+        api.add(compute)
     # With api_open, a direct POST would skip the queue.
     return demo.queue(api_open=False, max_size=LINE)
 
@@ -130,7 +137,8 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
             texts = json.loads(event.recipes)
             if "" in texts:
                 raise RecipeError("This picture carries no recipe.")
-            return ["", *restore(panels, list(map(metadata.from_json, texts)))]
+            recipes = list(map(from_json, texts))
+            return [warning(recipes[-1], words.speaker(request)), *restore(panels, recipes)]
         except Exception as error:
             said = words.speaker(request)(sentence(error))
             return [pictures.status("error", said), *[gr.skip()] * len(outputs)]
@@ -139,7 +147,7 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
         good = []
         for text in json.loads(texts):
             with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
-                good.append(metadata.from_json(text))
+                good.append(from_json(text))
         return restore(panels, good)
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
@@ -149,6 +157,14 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
     gr.context.Context.root_block.load(
         recalled, texts, outputs, js="() => guidance.recall()", preprocess=False, **stage.QUICK
     ).then(None, None, None, js="() => guidance.stand()", api_visibility="private")
+
+
+def warning(recipe: Recipe, say: Say) -> str:
+    """What must be said before a recipe is painted again (HTML): that it was made with other weights, if it was."""
+    from guidance.steer import changed  # imports torch
+
+    sentence = changed(recipe) if recipe.weights else ""
+    return pictures.status("stopped", say(sentence)) if sentence else ""
 
 
 def begin_with(panels: list[stage.Panel], name: str, value: str) -> None:
@@ -163,12 +179,12 @@ def launch(
     root_path: str | None = None, mcp: bool = False, quiet: bool = False,
 ) -> str:  # fmt: skip
     """Serve the page in the background and give its local address."""
-    script = (HERE / "page.js").read_text()
+    script = (LOOKS / "page.js").read_text().replace("WORDS", json.dumps(words.CHINESE, ensure_ascii=False))
     gate = Middleware(Gate, rate=POSTS if settings.PUBLIC else 0)
     _, url, _ = demo.launch(
         server_name=host, server_port=port, share=share, auth=auth, root_path=root_path, mcp_server=mcp, quiet=quiet,
         prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),
-        head=f"<script>{script}</script>", css_paths=HERE / "style.css", favicon_path=HERE / "favicon.png",
+        head=f"<script>{script}</script>", css_paths=LOOKS / "style.css", favicon_path=LOOKS / "favicon.png",
         footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
         max_file_size=MAX_FILE, app_kwargs={"middleware": [gate]},
     )  # fmt: skip
@@ -180,7 +196,7 @@ def launch(
 def warm_up() -> None:
     """Load torch and the built-in model, so that the first click need not wait for them."""
     try:
-        for _ in compute(ColorRecipe(steps=1)):
+        for _ in compute(Recipe(steps=1)):
             pass
     except Exception:  # the first click will meet the same and tell the user
         log.exception("The warm-up failed.")

@@ -1,0 +1,153 @@
+"""Pictures and states as HTML: every string that reaches the page is made here, and escaped here."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from guidance.recipe import Recipe, png_info, to_json
+
+if TYPE_CHECKING:
+    from guidance.ui.runs.painting import View
+
+CRISP = 128  # up to so many pixels a side, a picture is enlarged with its pixels square; larger ones are smoothed
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture with what is said under it."""
+
+    label: str
+    image: Image.Image
+    recipe: Recipe
+    caption: str = ""  # HTML
+
+
+def png_url(image: Image.Image, recipe: Recipe | None = None) -> str:
+    """A picture as a PNG data URL, with its recipe inside if there is one."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=png_info(recipe) if recipe else None)
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def webp_url(image: Image.Image, quality: int = 80) -> str:
+    """A preview as a light data URL."""
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=0)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def shot_html(shot: Shot, seed: int, view: View) -> str:
+    """One picture, its label, its caption and, when finished, its download."""
+    label, (width, height) = escape(shot.label), shot.image.size
+    crisp, link = " g-crisp" if width <= CRISP else "", ""
+    url = png_url(shot.image, shot.recipe if view.keep else None) if view.final else webp_url(shot.image)
+    if view.final:
+        link = save(shot.recipe, view.say(f"Download the {shot.label} picture of seed {seed} as a PNG"))
+    return (
+        f'<div class="g-shot"><div class="g-label">{label}</div>'
+        f'<img class="g-picture{crisp}" src="{url}" width="{width}" height="{height}" '
+        f'alt="{label}, {escape(view.say(f"Seed {seed}"))}"><div class="g-under">{shot.caption}{link}</div></div>'
+    )
+
+
+def save(recipe: Recipe, title: str, url: str = "", name: str = "") -> str:
+    """A button that keeps the picture beside it, or the one of the data URL `url`, as a PNG file."""
+    data = f' data-url="{url}"' if url else ""
+    return (
+        f'<button type="button" class="g-use g-save" data-save="{escape(name or recipe.slug)}.png"{data} '
+        f'title="{escape(title)}" aria-label="{escape(title)}">PNG</button>'
+    )
+
+
+def remembered(recipe: Recipe) -> str:
+    """An attribute from which the browser's history takes the recipe of a finished picture."""
+    return f' data-recipe="{escape(to_json(recipe))}"'
+
+
+def pair_html(shots: list[Shot], seed: int, view: View) -> str:
+    """The pictures of one seed, side by side; the last is the one that was asked for."""
+    use = mark = ""
+    if view.final:
+        use = (
+            f'<button type="button" class="g-use g-seed-of" data-seed="{seed}" '
+            f'title="{escape(view.say("Set the seed and one picture"))}">{escape(view.say("Use this seed"))}</button>'
+        )
+        mark = remembered(shots[-1].recipe)
+    wipe = ""
+    if len(shots) == 2:
+        name = escape(view.say("Before and after"))
+        wipe = f'<input class="g-wipe" type="range" min="0" max="100" value="50" aria-label="{name}">'
+    return (
+        f'<figure class="g-pair"{mark}>{"".join(shot_html(shot, seed, view) for shot in shots)}{wipe}'
+        f"<figcaption><span>{escape(view.say(f'Seed {seed}'))}</span>{use}</figcaption></figure>"
+    )
+
+
+def pairs(legend: str, caption: Callable[[Image.Image], str], view: View) -> str:
+    """The variants of each seed side by side, under a legend (HTML); `caption` gives what is said under a picture."""
+    rows = []
+    for k, seed in enumerate(view.recipe.seeds):
+        rows.append((seed, [
+            Shot(view.say(label), view.images[recipe][k], view.made(recipe).picture(k), caption(view.images[recipe][k]))
+            for label, recipe in view.variants.items()
+        ]))  # fmt: skip
+    columns = 1 if len(rows) == 1 else 2 if len(rows) <= 6 else 3
+    state = "final" if view.final else "preview"
+    toggle = ""
+    if len(view.variants) == 2:
+        toggle = f'<button type="button" class="g-use g-wiper">{escape(view.say("Before and after"))}</button>'
+    return (
+        f'<div class="g-legend">{legend}{toggle}</div><div class="g-gallery" data-state="{state}" '
+        f'style="--columns:{columns}">{"".join(pair_html(shots, seed, view) for seed, shots in rows)}</div>'
+    )
+
+
+def curve(values: list[float], steps: int, name: str, low: float | None = None, high: float | None = None) -> str:
+    """A small plot of values over the steps, as far as they go, from `low` to `high` if these are given."""
+    if len(values) < 2:
+        return ""
+    width, height = 160, 34
+    low, high = min(values) if low is None else low, max(values) if high is None else high
+    label = f"{name}: {values[0]:.3g} \N{RIGHTWARDS ARROW} {values[-1]:.3g}"
+    return (
+        f'<span class="g-curve">{escape(name)} <svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>'
+        f"{polyline(values, max(steps, len(values)), (low, high), (width, height))}</svg> "
+        f"<b>{values[-1]:.3g}</b></span>"
+    )
+
+
+def polyline(values: list[float | None], steps: int, ends: tuple[float, float], size: tuple[int, int]) -> str:
+    """A line through the values that are known, `steps` of them across a drawing of `size`, from low to high."""
+    (low, high), (width, height) = ends, size
+    points = " ".join(
+        f"{(i + 0.5) / steps * width:.1f},{2 + (height - 4) * (high - value) / (high - low or 1):.1f}"
+        for i, value in enumerate(values)
+        if value is not None
+    )
+    return (
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5" '
+        f'vector-effect="non-scaling-stroke"/>'
+    )
+
+
+def swatch(color: str, name: str) -> str:
+    """A dot of one colour, "#rrggbb"."""
+    return f'<i class="g-dot" style="background:{escape(color)}" role="img" aria-label="{escape(name)}"></i>'
+
+
+def status(state: str, text: str, share: float = 0.0) -> str:
+    """The line above the pictures; `state` is idle, waiting, running, done, stopped or error."""
+    bar = ""
+    if state == "running":
+        bar = f'<div class="g-bar"><div style="width:{100 * share:.1f}%"></div></div>'
+    # A screen reader hears how a run ends, not each step.
+    role = {"running": "off", "error": "assertive"}.get(state, "polite")
+    return f'<div class="g-status" data-state="{state}" aria-live="{role}"><p>{escape(text)}</p>{bar}</div>'

@@ -1,0 +1,163 @@
+"""What stands on the page before anything is painted, and how guidance works in three lines and a formula."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from guidance.ui.html.words import Say
+
+EPS = "<var>&epsilon;</var>"  # the network's guess of the noise
+X0 = "<var>x&#770;</var><sub>0</sub>"  # the estimate of the picture
+
+
+class Welcome(NamedTuple):
+    """What a tab says before anything is painted."""
+
+    invitation: str
+    steps: tuple[str, ...]  # how it works (HTML)
+
+
+def how_it_works(welcome: Welcome) -> Callable[[Say], str]:
+    """How it works, step by step (HTML)."""
+
+    def section(say: Say) -> str:
+        items = "".join(f"<li>{say(step)}</li>" for step in welcome.steps)
+        return f'<section class="g-how"><h2>{say("How it works")}</h2><ol>{items}</ol></section>'
+
+    return section
+
+
+COLOR = Welcome(
+    "Pick a colour, press Paint.",
+    (
+        f"The model starts from noise and removes a little at every step. From its guess of the noise, {EPS}, follows "
+        f"an estimate of the finished picture, {X0}.",
+        "A loss says how far that estimate is from what you asked for, and its gradient <var>g</var> which way leads "
+        "closer.",
+        "The guess is bent that way, by your strength <var>s</var>, and the step is taken. The model itself never "
+        "changes.",
+    ),
+)
+PLAIN = Welcome("Set it, press Paint.", COLOR.steps)
+CLIP = Welcome(
+    "Say what you want to see, press Paint.",
+    (
+        f"At every step, the estimate {X0} is cut at random places, and CLIP, a network that puts pictures and "
+        "sentences into one space, judges every cut.",
+        "The loss is the squared angle between where the cut lies and where your sentence lies, by weight for several "
+        "sentences; a negative weight pushes away.",
+        "Its gradient <var>g</var> bends the step by your strength <var>s</var>. The model that paints was never told "
+        "a word; the built-in CLIP knows about 180, and says so when it does not know one of yours.",
+    ),
+)
+DIGITS = Welcome(
+    "Type digits, press Paint.",
+    (
+        "The network learned handwritten digits (MNIST) together with their class <var>y</var>, and now and then "
+        "without it, so it can guess the noise both ways.",
+        "<b>Classifier-free guidance</b> takes both guesses in one pass and goes beyond the one that knows the digit: "
+        "strength <var>w</var> = 1 is the network alone, more is surer and less varied.",
+        "<b>Classifier guidance</b> asks a second network instead, which reads noisy digits, and follows the gradient "
+        "of what it reads. One that never saw noise leads astray: it is sure of what nobody else can read.",
+    ),
+)
+
+
+def term(symbol: str, name: str, target: str, say: Say) -> str:
+    """A term of a formula that leads to the control it stands for."""
+    return (
+        f'<button type="button" class="g-term" data-focus="{target}"><span>{symbol}</span><small>{say(name)}</small>'
+        "</button>"
+    )
+
+
+def steered(name: str, loss: tuple[str, str, str]) -> Callable[[Say], str]:
+    """The formula of loss guidance with its terms naming a tab's controls; `loss` is (symbol, name, control)."""
+
+    def formula(say: Say) -> str:
+        strength = term("<var>s</var>", "Strength", f"{name}-scale", say)
+        weight = term("<var>w</var>(<var>t</var>)", "Weight", f"{name}-weight", say)
+        gradient = term("<var>g</var>", "Gradient", f"{name}-method", say)
+        return (
+            f'<div class="g-formula" role="group" aria-label="{say("The formula of the step")}">'
+            f"<p><var>&epsilon;&prime;</var> = {EPS} + {strength} {weight} &middot; rms({EPS}) &middot; {gradient} / "
+            f"rms(<var>g</var>)</p><p><var>g</var> = &nabla; {term(loss[0], loss[1], loss[2], say)}({X0})</p></div>"
+        )
+
+    return formula
+
+
+def told(say: Say) -> str:
+    """The formulas of classifier-free and classifier guidance, the strength naming its slider."""
+    strength = [term(f"<var>{symbol}</var>", "Strength", "digits-scale", say) for symbol in "ws"]
+    kinds = [
+        term("<var>&epsilon;&prime;</var>", name, "digits-guidance", say) for name in ("Classifier-free", "Classifier")
+    ]
+    return (
+        f'<div class="g-formula" role="group" aria-label="{say("The formula of the step")}">'
+        f"<p>{kinds[0]} = {EPS}(&empty;) + {strength[0]} ({EPS}(<var>y</var>) &minus; {EPS}(&empty;))</p>"
+        f"<p>{kinds[1]} = {EPS}(&empty;) &minus; {strength[1]} <var>&sigma;<sub>t</sub></var> &nabla; log <var>p</var>"
+        "(<var>y</var> | <var>x<sub>t</sub></var>)</p></div>"
+    )
+
+
+NOISE = (
+    '<filter id="g-noise"><feTurbulence type="fractalNoise" baseFrequency="0.9" numOctaves="2" seed="3"/>'
+    '<feColorMatrix type="saturate" values="1.6"/></filter><rect width="64" height="64" filter="url(#g-noise)"/>'
+)
+SCENE = (
+    '<g class="{name}"><rect class="sky" width="64" height="64"/><circle class="sun" cx="45" cy="20" r="7"/>'
+    '<path class="far" d="M0 42 L14 27 L25 38 L39 22 L64 44 V64 H0Z"/>'
+    '<path class="near" d="M0 50 C14 43 26 52 40 47 S58 45 64 48 V64 H0Z"/></g>'
+)
+
+
+def tile(label: str, drawing: str) -> str:
+    """One drawn picture with its label."""
+    return (
+        f'<div class="g-shot"><div class="g-label">{label}</div><svg class="g-picture" viewBox="0 0 64 64" '
+        f'aria-hidden="true">{drawing}</svg></div>'
+    )
+
+
+def placeholder(color: str, say: Say) -> str:
+    """Noise, what the model makes of it alone, and what it makes of it when steered toward `color` ("#rrggbb")."""
+    tiles = (
+        tile(say("Noise"), NOISE)
+        + tile(say("Unguided"), SCENE.format(name="g-plain"))
+        + tile(say("Guided"), SCENE.format(name="g-steered"))
+    )
+    text = say(
+        "Every picture starts as noise. The model turns it into a landscape of its own choosing; guidance bends each "
+        "step toward what you ask for. You will see both, side by side."
+    )
+    return f'<div class="g-welcome" style="--target:{color}"><div class="g-tiles">{tiles}</div><p>{text}</p></div>'
+
+
+STROKES = {  # a hand's way through some digits, in a square of 28
+    "7": "M8 8 H20 L13 22",
+    "2": "M9 10 C10 5 19 5 18.5 11 C18 15 10 18 9 21.5 H20",
+}
+
+
+def digit_tile(label: str, stroke: str, width: float) -> str:
+    """A drawn digit with its label."""
+    drawing = (
+        f'<rect width="28" height="28" fill="#0b0c0d"/><path d="{stroke}" fill="none" stroke="#f4f4f1" '
+        f'stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round"/>'
+    )
+    return tile(label, f'<g transform="scale({64 / 28:.4f})">{drawing}</g>')
+
+
+def digit_tiles(say: Say) -> str:
+    """Noise, a digit that the network likes, and one that it was told."""
+    text = say(
+        "The network draws any digit it likes, unless it is told which, and guidance makes it listen. A second network "
+        "that took no part reads the result, so you need not trust your eyes."
+    )
+    return (
+        '<div class="g-welcome"><div class="g-tiles">'
+        + tile(say("Noise"), NOISE)
+        + digit_tile(say("Not told"), STROKES["7"], 2.2)
+        + digit_tile(say("Told: 2"), STROKES["2"], 2.6)
+        + f"</div><p>{text}</p></div>"
+    )

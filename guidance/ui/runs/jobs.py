@@ -1,0 +1,212 @@
+"""Runs that outlive the connection they were asked over: whoever loads the page again finds theirs going on."""
+
+import asyncio
+import contextvars
+import logging
+import secrets
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+
+import gradio as gr
+
+from guidance.fields import RecipeError
+from guidance.ui.html import pictures, words
+from guidance.ui.html.words import Say
+
+log = logging.getLogger(__name__)
+
+RUNS = 2  # at once; the device takes one step at a time anyway, and more would make all of them wait
+LINE = 64  # that may wait; one more is turned away with a sentence
+KEPT = 32_000_000  # bytes of finished ones that can still be looked at, the last ones
+GRACE = 45.0  # seconds that a run goes on with nobody looking
+TICK = 0.05  # seconds between two looks at a run
+WENT_WRONG = "Something went wrong on our side; the run was stopped."
+FULL = "Too many people are painting right now: try again in a minute."
+
+Shown = dict[str, str]  # what a run shows, by place; the places are the caller's
+
+
+def sentence(error: Exception) -> str:
+    """What the user is told about an error; what is not theirs goes to the log."""
+    if isinstance(error, RecipeError):
+        return str(error)
+    from guidance.steer import SENTENCES  # imports torch, which a run that got here has done
+
+    if isinstance(error, SENTENCES):
+        return str(error)
+    log.error("A run failed.", exc_info=error)
+    return WENT_WRONG
+
+
+class Task(ABC):
+    """Work for a visitor: what it shows, step by step, in their language, and how it failed if it did."""
+
+    def __init__(self, say: Say):
+        self.say = say
+
+    def status(self, state: str, text: str, share: float = 0.0) -> Shown:
+        """The status line alone."""
+        return {"status": pictures.status(state, self.say(text), share)}
+
+    def __iter__(self) -> Iterator[Shown]:
+        """What changes at each step; closed when it is stopped. A failure is told as well."""
+        try:
+            yield self.status("running", "Getting the model ready")
+            yield from self.go()
+        except Exception as error:
+            yield self.status("error", sentence(error))
+
+    @abstractmethod
+    def go(self) -> Iterator[Shown]:
+        """Do the work; what changes at each step."""
+
+    @abstractmethod
+    def end(self, begun: bool) -> Shown:
+        """What stays after a stop, given whether the work had begun."""
+
+    def waiting(self, ahead: int) -> Shown:
+        """How many are ahead in the queue."""
+        return self.status("waiting", f"Waiting for a turn: {ahead} ahead of you")
+
+    def pulse(self) -> Shown:
+        """What has changed between two steps."""
+        return {}
+
+
+class Job:
+    """One run: what it shows by now, and a way to stop it. Its key is known to whoever asked for it alone."""
+
+    def __init__(self, work: Task):
+        self.key = secrets.token_urlsafe(16)
+        self.work = work
+        self.state = "waiting"  # then "running", and "over"
+        self.shown: dict[str, tuple[int, str]] = {}  # by place: when, and what
+        self.version = 0
+        self.stopping = False
+        self.seen = time.monotonic()
+
+    def show(self, shown: Shown) -> None:
+        """Change what is shown at some places."""
+        if shown:
+            self.shown |= {place: (self.version + 1, text) for place, text in shown.items()}
+            self.version += 1
+
+    @property
+    def size(self) -> int:
+        """The bytes of what it shows."""
+        return sum(len(text) for _, text in self.shown.values())
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits for it."""
+        return not self.stopping and time.monotonic() - self.seen < GRACE
+
+
+class Jobs:
+    """All runs of a page. They begin in the order in which they were asked for."""
+
+    def __init__(self):
+        self.jobs = OrderedDict[str, Job]()
+        self.line: list[Job] = []  # running and waiting, in order
+        self.moved = threading.Condition()
+
+    def start(self, work: Task) -> Job:
+        """Begin a run in a thread of its own; RecipeError when too many wait."""
+        job = Job(work)
+        with self.moved:
+            if len(self.line) >= RUNS + LINE:
+                raise RecipeError(FULL)
+            self.line.append(job)
+            self.jobs[job.key] = job
+            over = [job for job in self.jobs.values() if job.state == "over"]
+            held = sum(job.size for job in over)
+            for old in over:
+                if held > KEPT:
+                    held -= self.jobs.pop(old.key).size
+        context = contextvars.copy_context()  # carries whose request it is, which ZeroGPU asks for
+        threading.Thread(target=context.run, args=(self.run, job), daemon=True).start()
+        return job
+
+    def run(self, job: Job) -> None:
+        """A run's thread: wait for a turn, work, and let the next one go."""
+        try:
+            if begun := self.turn(job):
+                job.state = "running"
+                with closing(iter(job.work)) as steps:
+                    for shown in steps:
+                        job.show(shown)
+                        if not job.wanted:
+                            break
+            if not job.wanted:
+                job.show(job.work.end(begun))
+        finally:
+            with self.moved:
+                job.state = "over"
+                job.version += 1
+                self.line.remove(job)
+                self.moved.notify_all()
+
+    def turn(self, job: Job) -> bool:
+        """Wait until it is this run's turn; False if it is wanted no more."""
+        ahead = -1
+        with self.moved:
+            while job.wanted:
+                before, ahead = ahead, max(0, self.line.index(job) + 1 - RUNS)
+                if ahead == 0:
+                    return True
+                if ahead != before:
+                    job.show(job.work.waiting(ahead))
+                self.moved.wait(1)  # and then see whether anybody still looks
+        return False
+
+    def stop(self, key: str) -> None:
+        """Stop a run within one step."""
+        if job := self.jobs.get(key):
+            job.stopping = True
+            with self.moved:
+                self.moved.notify_all()
+
+    async def follow(self, key: str) -> AsyncIterator[tuple[Shown, bool]]:
+        """What a run shows, as it changes, and whether it is over; nothing for a key that is none."""
+        job, seen = self.jobs.get(key), -1
+        while job:
+            job.seen = time.monotonic()
+            if job.state == "running":
+                job.show(job.work.pulse())
+            over, now = job.state == "over", job.version
+            if over or now != seen:
+                yield {place: text for place, (version, text) in list(job.shown.items()) if version > seen}, over
+                seen = now
+            if over:
+                return
+            await asyncio.sleep(TICK)
+
+
+class Runner:
+    """The handlers of a tab: `ask(say, values)` makes a task of its controls' values, by name, that shows at `places`."""
+
+    def __init__(self, jobs: Jobs, ask: Callable[[Say, dict], Task], places: tuple[str, ...]):
+        self.jobs, self.ask, self.places = jobs, ask, places
+        self.names: dict[object, str] = {}  # of the controls
+
+    def begin(self, values: dict, request: gr.Request) -> tuple:
+        """Ask for a task by the values of the controls: (its key, status, the button that began it, Stop)."""
+        say = words.speaker(request)
+        try:
+            job = self.jobs.start(self.ask(say, {self.names[control]: value for control, value in values.items()}))
+        except Exception as error:
+            return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
+        status = pictures.status("waiting", say("Waiting for a turn"))
+        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
+
+    async def follow(self, key: str) -> AsyncIterator[tuple]:
+        """What a task shows, again and again: (*places, both buttons); nothing changes for a key that is none."""
+        async for shown, over in self.jobs.follow(key):
+            changed = [shown.get(place, gr.skip()) for place in self.places]
+            yield *changed, gr.Button(interactive=over), gr.Button(interactive=not over)
+        # Gradio would empty what a generator that yields nothing could have changed.
+        yield *[gr.skip()] * len(self.places), gr.Button(interactive=True), gr.Button(interactive=False)

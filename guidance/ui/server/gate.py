@@ -1,0 +1,107 @@
+"""What stands before Gradio's routes: limits on what is sent and how often, and an answer where Gradio has none."""
+
+import json
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from guidance.ui.server.limits import HEADER, SECRET, Allowance
+
+log = logging.getLogger(__name__)
+MAX_BODY = 1_000_000  # bytes; the largest that the page sends is a recipe with a picture inside
+MAX_FILE = 5_000_000  # bytes of an upload
+UPLOAD = "/gradio_api/upload"
+UPLOAD_TOKENS = 10  # an upload lies on the disk for an hour
+MCP = "/gradio_api/mcp"
+NOT_UNDERSTOOD = "This request was not understood."
+
+
+class Gate:
+    """ASGI middleware; `rate` is how many POSTs a visitor may send in a minute, 0: any number."""
+
+    def __init__(self, app: ASGIApp, rate: int = 0):
+        self.app, self.allowance = app, Allowance(rate) if rate else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        try:
+            if scope["method"] == "POST":
+                receive = await self.admitted(scope, receive)
+        except Refused as refusal:
+            return await answer(send, refusal.status, refusal.sentence, refusal.headers)
+        await self.answered(scope, receive, send)
+
+    async def admitted(self, scope: Scope, receive: Receive) -> Receive:
+        """The body of a POST that is neither too big nor one too many; Refused for the others."""
+        upload = scope["path"].rstrip("/").endswith(UPLOAD)
+        known = [value for name, value in scope["headers"] if name == HEADER.encode()]
+        who = scope["client"][0] if scope.get("client") else "unknown"
+        # A tool's call passes twice: once from the agent, once on its way to the queue.
+        inner = any(value.startswith(SECRET.encode() + b":") for value in known)
+        if not inner:
+            scope["headers"] = [(name, value) for name, value in scope["headers"] if name != HEADER.encode()]
+            if MCP in scope["path"]:
+                scope["headers"].append((HEADER.encode(), f"{SECRET}:{who}".encode()))
+            if self.allowance and (wait := self.allowance.take(who, UPLOAD_TOKENS if upload else 1)):
+                sentence = f"These were too many requests; please go on in {wait} s."
+                raise Refused(429, sentence, [(b"retry-after", str(wait).encode())])
+        return receive if upload else await whole(receive)
+
+    async def answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; where Gradio fails on it, say so in one sentence and keep the rest for the log."""
+        state = "waiting"
+
+        async def guarded(message: Message) -> None:
+            nonlocal state
+            if message["type"] == "http.response.start" and message["status"] == 500:
+                state = "over"
+                return await answer(send, 400, NOT_UNDERSTOOD)
+            if state != "over":
+                await send(message)
+                more = message["type"] == "http.response.start" or message.get("more_body", False)
+                state = "begun" if more else "over"
+
+        try:
+            await self.app(scope, receive, guarded)
+        except Exception:
+            log.info("A request to %s failed.", scope["path"], exc_info=True)
+            if state == "waiting":
+                await answer(send, 400, NOT_UNDERSTOOD)
+            elif state == "begun":  # a stream that breaks off
+                await send({"type": "http.response.body", "body": b""})
+
+
+class Refused(Exception):
+    """A request that is not passed on."""
+
+    def __init__(self, status: int, sentence: str, headers: list[tuple[bytes, bytes]] | None = None):
+        super().__init__(sentence)
+        self.status, self.sentence, self.headers = status, sentence, headers or []
+
+
+async def whole(receive: Receive) -> Receive:
+    """A body read to its end; Refused if it is over the limit."""
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        if sum(map(len, parts)) > MAX_BODY:
+            raise Refused(413, f"A request may have at most {MAX_BODY:,} bytes.")
+    body = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
+
+    async def again() -> Message:
+        return body.pop() if body else await receive()
+
+    return again
+
+
+async def answer(send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    """One sentence as JSON, under the key that Gradio's clients read."""
+    head = [(b"content-type", b"application/json"), *(headers or [])]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": json.dumps({"detail": sentence}).encode()})

@@ -1,0 +1,73 @@
+"""ZeroGPU, where a GPU is lent for seconds to a forked worker: arguments and yields travel through pickle."""
+
+from collections.abc import Iterator
+from dataclasses import fields, replace
+
+from guidance import settings
+from guidance.fields import RecipeError
+from guidance.recipe import MODELS, Recipe
+from guidance.ui.runs.painting import Compute, Read
+from guidance.ui.server.limits import work
+
+LEAST, MOST = 15, 120  # seconds: a worker may have to start and load a model; more than MOST is not lent to visitors
+SECONDS = {"shortcut": 0.01, "full": 0.03}  # for one picture of 256 px and one step
+BUILT_IN = 0.25  # the share of that which a built-in model takes
+
+
+def duration(recipe: Recipe) -> int:
+    """The seconds for which the GPU is asked for."""
+    each = [SECONDS[getattr(guide, "method", "shortcut")] * (1 + getattr(guide, "cuts", 0) / 16)
+            for guide in recipe.guides]  # fmt: skip
+    seconds = max(each, default=SECONDS["shortcut"]) * work(recipe)
+    small = recipe.model in MODELS
+    return min(MOST, round(LEAST + seconds * (BUILT_IN if small else 1)))
+
+
+def on_cpu(value: object) -> object:
+    """A tensor, or a dict of them, off the GPU; anything else as it is."""
+    if isinstance(value, dict):
+        return {name: part.cpu() for name, part in value.items()}
+    return value.cpu() if hasattr(value, "cpu") else value
+
+
+class Lent:
+    """A compute function as the worker runs it: frames on the CPU, and a sentence where it cannot go on."""
+
+    def __init__(self, compute: Compute):
+        self.compute = compute
+
+    def __call__(self, recipe: Recipe) -> Iterator:
+        """Frames, and at most one sentence, the last."""
+        from guidance.steer import SENTENCES
+
+        try:
+            for frame in self.compute(recipe):
+                yield replace(frame, **{field.name: on_cpu(getattr(frame, field.name)) for field in fields(frame)})
+        except (RecipeError, *SENTENCES) as error:  # the worker would tell the name of its class alone
+            yield str(error)
+
+
+def lend(compute: Compute, gpu) -> Compute:
+    """A compute function over one that `gpu`, which is spaces.GPU, runs in its worker."""
+    lent = Lent(compute)
+
+    @gpu(duration=duration)
+    def on_gpu(recipe: Recipe) -> Iterator:
+        yield from lent(recipe)
+
+    def run(recipe: Recipe) -> Iterator:
+        for item in on_gpu(recipe):
+            if isinstance(item, str):
+                raise RecipeError(item)
+            yield item
+
+    return run
+
+
+def adapted(compute: Compute, read: Read) -> tuple[Compute, Read]:
+    """Both functions of the page as they must be here: themselves, but on ZeroGPU run by a worker."""
+    if not settings.ZERO:
+        return compute, read
+    import spaces  # before CUDA is touched
+
+    return lend(compute, spaces.GPU), spaces.GPU(duration=LEAST)(read)

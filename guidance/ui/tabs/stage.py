@@ -1,0 +1,153 @@
+"""What every tab has: the buttons, where its pictures appear, and how both are connected to runs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from html import escape
+
+import gradio as gr
+from gradio.components import Component
+from gradio.i18n import I18nData
+
+from guidance.guides.base import Guide
+from guidance.recipe import Recipe
+from guidance.ui.html import pictures
+from guidance.ui.html.welcome import Welcome, how_it_works
+from guidance.ui.html.words import html, t
+from guidance.ui.runs.jobs import Runner
+from guidance.ui.runs.painting import pretty
+
+PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
+QUICK = {"queue": False} | PRIVATE  # for events that compute nothing
+WATCH = {"concurrency_limit": None, "queue": True} | PRIVATE  # for those that only look at a run
+PRESS = "() => document.getElementById('%s-paint').click()"
+# On a narrow screen the pictures lie below the controls.
+SHOW = """() => {
+  const line = document.getElementById('%s-status');
+  if (line.getBoundingClientRect().top > window.innerHeight * 0.7) line.scrollIntoView({behavior: 'smooth'});
+}"""
+USE = """element.addEventListener('click', event => {
+  const button = event.target.closest('.g-seed-of');
+  if (button) trigger('select', {seed: Number(button.dataset.seed)});
+});"""
+PICK = """element.addEventListener('click', event => {
+  const button = event.target.closest('[data-example]');
+  if (button) trigger('select', {index: Number(button.dataset.example)});
+});"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The shared parts of one tab."""
+
+    name: str
+    paint: gr.Button
+    stop: gr.Button
+    places: dict[str, Component]  # where a run shows things, as runs.painting.PLACES
+    keep: gr.Checkbox  # whether PNGs carry their recipes
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A tab from outside: what the page restores a recipe into."""
+
+    name: str
+    kind: type[Guide]
+    fields: dict[str, Component]  # the controls, by the fields of the guide's form
+
+
+def buttons(name: str, begin: str = "Paint") -> tuple[gr.Button, gr.Button]:
+    """Paint, or whatever begins here, and Stop, under the controls."""
+    with gr.Row(elem_classes="g-buttons"):
+        paint = gr.Button(t(begin), variant="primary", elem_id=f"{name}-paint", scale=2, min_width=120)
+        stop = gr.Button(t("Stop"), interactive=False, elem_id=f"{name}-stop", scale=1, min_width=80)
+    return paint, stop
+
+
+def results(
+    name: str, paint: gr.Button, stop: gr.Button, welcome: Welcome, placeholder: I18nData, defaults: Recipe
+) -> Stage:
+    """The column of results: the status line, the pictures, the steps, the recipe, and how it works."""
+    with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
+        line = html(lambda say: pictures.status("idle", say(welcome.invitation)))
+        status = gr.HTML(line, elem_id=f"{name}-status", js_on_load=None)
+        view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE)
+        with gr.Accordion(t("Step by step"), open=False, elem_id=f"{name}-film"):
+            empty = html(lambda say: f'<p class="g-empty">{say("Paint something, and go through its steps here.")}</p>')
+            film = gr.HTML(empty, js_on_load=None)
+        with gr.Accordion(t("Recipe"), open=False, elem_id=f"{name}-recipe"):
+            recipe = gr.Code(pretty(defaults), language="json", show_label=False, interactive=False)
+            with gr.Row(elem_classes="g-recipe-row"):
+                keep = gr.Checkbox(
+                    True, label=t("Write the recipe into each PNG"), elem_id=f"{name}-keep",
+                    info=t("Drop such a PNG anywhere on this page, and every setting comes back."),
+                )  # fmt: skip
+                name_of_link = "Copy a link to these settings"
+                copy = html(lambda say: f'<button type="button" class="g-use g-link">{say(name_of_link)}</button>')
+                gr.HTML(copy, js_on_load=None)
+        gr.HTML(html(how_it_works(welcome)), js_on_load=None)
+    return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep)
+
+
+def use_seed(event: gr.EventData) -> tuple[int, int]:
+    """The seed of the picture that was chosen, and a count of one."""
+    return event.seed, 1
+
+
+def connect(
+    name: str, runner: Runner, triggers: list, asked: dict[str, Component], places: dict[str, Component],
+    paint: gr.Button, stop: gr.Button,
+) -> gr.events.Dependency:  # fmt: skip
+    """Connect the buttons to what they begin; a page that is loaded again finds it. Gives what comes after its end."""
+    key = gr.Textbox(visible=False)
+    runner.names = {control: name for name, control in asked.items()}
+    watched = [*places.values(), paint, stop]
+    # Without preprocessing a task sees what was sent and answers in its own words.
+    told = [key, places["status"], paint, stop]
+    begun = gr.on(triggers, runner.begin, set(asked.values()), told, preprocess=False, **QUICK)
+    begun.then(None, key, None, js=f"key => guidance.began('{name}', key)", api_visibility="private")
+    over = begun.then(runner.follow, key, watched, **WATCH)
+    over.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
+    stop.click(runner.jobs.stop, key, None, **QUICK)
+    paint.click(None, js=SHOW % name, api_visibility="private")
+    blocks = gr.context.Context.root_block
+    found = blocks.load(lambda key: key, key, key, js=f"() => guidance.running('{name}')", **QUICK)
+    found.then(runner.follow, key, watched, **WATCH)
+    return over
+
+
+def wire(stage: Stage, runner: Runner, panel: Panel, more: dict[str, Component]) -> None:
+    """Connect a tab that paints; `more` are controls that are not the recipe's."""
+    controls = list(panel.fields.values())
+    seed, count = panel.fields["seed"], panel.fields["count"]
+    connect(
+        stage.name, runner, [stage.paint.click, seed.submit], more | panel.fields | {"keep": stage.keep},
+        stage.places, stage.paint, stage.stop,
+    )  # fmt: skip
+    stage.places["view"].select(use_seed, None, [seed, count], **QUICK)
+    # Settings survive a reload.
+    gr.on(
+        [control.change for control in controls], None, controls, None,
+        js=f"(...values) => guidance.keep('{panel.name}', {list(panel.fields)}, values)", api_visibility="private",
+    )  # fmt: skip
+
+
+def examples(stage: Stage, picks: gr.HTML, example: Callable[[gr.EventData], list], outputs: list[Component]) -> None:
+    """Connect a row of examples: a click sets the controls and paints."""
+    picks.select(example, None, outputs, **QUICK).then(None, js=PRESS % stage.name, api_visibility="private")
+
+
+def examples_row(examples: Iterable[str], dots: dict[str, str], wide: bool = False) -> gr.HTML:
+    """Examples to click by their names, some with a dot of a colour; `wide` ones stand one below another."""
+
+    if not examples:
+        return gr.HTML("", visible=False)
+
+    def row(say: Callable[[str], str]) -> str:
+        buttons = ""
+        for index, name in enumerate(examples):
+            dot = f'<i style="background:{dots[name]}"></i>' if name in dots else ""
+            buttons += f'<button type="button" data-example="{index}">{dot}{escape(say(name))}</button>'
+        look = "g-examples g-wide" if wide else "g-examples"
+        return f'<div class="{look}" role="group" aria-label="{escape(say("Examples"))}">{buttons}</div>'
+
+    return gr.HTML(html(row), js_on_load=PICK)
