@@ -19,6 +19,26 @@ TRAININGS = {
     "digit-judge": ("batch", "data"), "notebook-digits": ("batch", "data"),
 }  # fmt: skip
 
+TRAIN = {
+    "out": (Path, "runs/NETWORK unless given; a checkpoint found there is resumed"), "steps": (int, "how many"),
+    "minutes": (float, "end after so much time at the latest"), "batch": (int, "pictures a step"),
+    "seed": (int, "of all that is drawn"), "pictures": (int, "landscapes: how many pictures to paint"),
+    "fine": (float, "landscapes: how much more often stars, boats and auroras are shown"),
+    "data": (Path, "digits: where MNIST is, or goes"),
+}  # fmt: skip
+FINETUNE = {
+    "model": (str, "landscapes, a model on the Hub, or a folder"), "batch": (int, "pictures at once"),
+    "push": (str, "put the result into this repository of the Hub"), "accumulate": (int, "batches a step"),
+    "pictures": (int, "take so many pictures at most (10,000)"), "steps": (int, "how many"),
+    "minutes": (float, "end after so much time"), "learning-rate": (float, "of AdamW"),
+    "every": (int, "steps between samples"), "seed": (int, "of all that is drawn"),
+}  # fmt: skip
+EVALUATIONS = {
+    "samples": {}, "color": {}, "clip": {"count": (int, "clip: prompts; digits: pictures")},
+    "digits": {"data": TRAIN["data"], "count": (int, "clip: prompts; digits: pictures")},
+    "finetune": {"steps": (int, "finetune: how many")},
+}  # fmt: skip
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; 0 if it went well, 2 with a sentence on stderr if what was asked for cannot be done."""
@@ -60,16 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train a network that ships")
     train.add_argument("network", choices=TRAININGS)
-    train.add_argument("--out", type=Path, default=argparse.SUPPRESS,
-                       help="runs/NETWORK unless given; a checkpoint found there is resumed")  # fmt: skip
-    train.add_argument("--steps", type=int, default=argparse.SUPPRESS)
-    train.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time at the latest")
-    train.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures a step")
-    train.add_argument("--seed", type=int, default=argparse.SUPPRESS)
-    train.add_argument("--pictures", type=int, default=argparse.SUPPRESS, help="landscapes: how many pictures to paint")
-    train.add_argument("--fine", type=float, default=argparse.SUPPRESS,
-                       help="landscapes: how much more often stars, boats and auroras are shown")  # fmt: skip
-    train.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
+    flags(train, TRAIN)
     ways = choices(Digits.model_fields["conditioning"])
     train.add_argument("--conditioning", choices=ways, default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
@@ -78,30 +89,17 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(run=run_train)
 
     finetune = commands.add_parser("finetune", help="train a model further on pictures of your own")
-    finetune.add_argument("--model", default=argparse.SUPPRESS, help="landscapes, a model on the Hub, or a folder")
     finetune.add_argument("--data", required=True, help="a folder of pictures, or a data set on the Hub")
     finetune.add_argument("--out", type=Path, required=True,
                           help="for the pipeline, samples, loss curve and a checkpoint, which is resumed")  # fmt: skip
-    finetune.add_argument("--push", metavar="ID", default=argparse.SUPPRESS,
-                          help="put the result into this repository of the Hub")  # fmt: skip
-    finetune.add_argument("--pictures", dest="most", type=int, default=argparse.SUPPRESS,
-                          help="take so many pictures at most (10,000)")  # fmt: skip
-    finetune.add_argument("--steps", type=int, default=argparse.SUPPRESS)
-    finetune.add_argument("--minutes", type=float, default=argparse.SUPPRESS, help="end after so much time")
-    finetune.add_argument("--batch", type=int, default=argparse.SUPPRESS, help="pictures at once")
-    finetune.add_argument("--accumulate", type=int, default=argparse.SUPPRESS, help="batches a step")
-    finetune.add_argument("--learning-rate", type=float, default=argparse.SUPPRESS)
-    finetune.add_argument("--every", type=int, default=argparse.SUPPRESS, help="steps between samples")
     finetune.add_argument("--precision", choices=("no", "bf16", "fp16"), default=argparse.SUPPRESS)
-    finetune.add_argument("--seed", type=int, default=argparse.SUPPRESS)
+    flags(finetune, FINETUNE)
     finetune.set_defaults(run=run_finetune)
 
     evaluate = commands.add_parser("evaluate", help="measure how good the pictures are")
-    evaluate.add_argument("what", choices=("samples", "color", "clip", "digits", "finetune"))
-    evaluate.add_argument("--data", type=Path, default=argparse.SUPPRESS, help="digits: where MNIST is, or goes")
-    evaluate.add_argument("--count", type=int, default=argparse.SUPPRESS, help="clip: prompts; digits: pictures")
-    evaluate.add_argument("--steps", type=int, default=argparse.SUPPRESS, help="finetune: how many")
+    evaluate.add_argument("what", choices=EVALUATIONS)
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate"))
+    flags(evaluate, {name: about for row in EVALUATIONS.values() for name, about in row.items()})
     evaluate.set_defaults(run=run_evaluate)
 
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
@@ -114,6 +112,12 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument("--push", action="store_true", help="send the files instead of listing them")
     deploy.set_defaults(run=run_deploy)
     return top
+
+
+def flags(parser: argparse.ArgumentParser, rows: dict[str, tuple[type, str]]) -> None:
+    """An option for each row, that is there only where it is given."""
+    for name, (kind, about) in rows.items():
+        parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=about)
 
 
 def options(parser: argparse.ArgumentParser, fields: dict) -> None:
@@ -199,18 +203,17 @@ def run_finetune(options: argparse.Namespace) -> None:
     common = {field.name for field in dataclasses.fields(finetune.SETTINGS)}
     given = {name: value for name, value in vars(options).items() if name != "run"}
     settings = dataclasses.replace(finetune.SETTINGS, **{n: value for n, value in given.items() if n in common})
-    finetune.run(settings, **{name: value for name, value in given.items() if name not in common})
+    rest = {"most" if name == "pictures" else name: value for name, value in given.items() if name not in common}
+    finetune.run(settings, **rest)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Print the tables and save the plots of one evaluation."""
     from guidance.evaluation import clip, color, digits, finetune, samples
 
-    takes = {"clip": ("count",), "digits": ("data", "count"), "finetune": ("steps",)}.get(options.what, ())
-    data = {name: value for name, value in vars(options).items() if name in takes}
+    data = {name: value for name, value in vars(options).items() if name in EVALUATIONS[options.what]}
     kinds = {"samples": samples, "color": color, "clip": clip, "digits": digits, "finetune": finetune}
-    what = kinds[options.what]
-    what.evaluate(options.out, **data)
+    kinds[options.what].evaluate(options.out, **data)
 
 
 def run_bench(options: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ from guidance.models.model import Model
 from guidance.recipe import ClipRecipe, DigitRecipe
 from guidance.sampling.cuts import great_circle, prompt_loss
 from guidance.sampling.guides import Loss, loss_guide, network
+from guidance.sampling.rules import METHODS
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
 from guidance.sampling.spectrum import wiener
@@ -172,28 +173,19 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
     print(f"{where}, {precision(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     model = catalogue.get("landscapes")
     x = model.noise([torch.Generator().manual_seed(seed) for seed in range(model.batch)])
-    seconds = medians(
-        {
-            "the network alone": lambda: bare(model, x, steps),
-            "unguided": lambda: ours(model, x, steps),
-            "shortcut": lambda: ours(model, x, steps, method="shortcut"),
-            "full": lambda: ours(model, x, steps, method="full"),
-            "prompt, the preset fast": lambda: images(ClipRecipe(count=model.batch, steps=steps)),
-        },
-        rounds,
-    )
+    seconds = medians({
+        "the network alone": lambda: bare(model, x, steps),
+        "unguided": lambda: ours(model, x, steps),
+        "shortcut": lambda: ours(model, x, steps, method="shortcut"),
+        "full": lambda: ours(model, x, steps, method="full"),
+        "prompt, the preset fast": lambda: images(ClipRecipe(count=model.batch, steps=steps)),
+    }, rounds)  # fmt: skip
     table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", seconds, "run")
 
-    told, stop = catalogue.get("digits/channels"), 5
+    told, stop, course = catalogue.get("digits/channels"), 5, "the notebook's 1,000 steps"
     recipe = DigitRecipe(count=8)
-    seconds = medians(
-        {
-            "the notebook's 1,000 steps": lambda: notebook_digits(told, 80, stop),
-            "ours": lambda: images(recipe),
-        },
-        3,
-    )
-    seconds["the notebook's 1,000 steps"] *= 1000 / stop  # each step costs the same
+    seconds = medians({course: lambda: notebook_digits(told, 80, stop), "ours": lambda: images(recipe)}, 3)
+    seconds[course] *= 1000 / stop  # each step costs the same
     table("all ten digits x 8", seconds, "grid")
 
     torch.manual_seed(0)
@@ -201,25 +193,19 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
     fast = course_model(where)
     unet.to(where)
     x = torch.randn(1, 3, 256, 256).to(where)
-    for method in ("shortcut", "full"):
-        seconds = medians(
-            {
-                "the notebook's loop": lambda method=method: notebook(unet, x, 1, method == "full"),
-                "ours": lambda method=method: ours(fast, x, 40, 1, method),
-            },
-            3,
-        )
+    for method in METHODS:
+        seconds = medians({
+            "the notebook's loop": lambda method=method: notebook(unet, x, 1, method == "full"),
+            "ours": lambda method=method: ours(fast, x, 40, 1, method),
+        }, 3)  # fmt: skip
         table(f"the course's shapes, 256 px, 113.7 M parameters, 1 picture, {method}", seconds, "step")
 
     judge, plain = clips.untrained("ViT-B-32", where), clips.untrained("ViT-B-32", torch.device("cpu"))
     theirs = plain.network.float().to(where)
     text = judge.text("a snowy mountain at night")
-    seconds = medians(
-        {
-            "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 1, 1)),
-            "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 16, 1)),
-            "the notebook's loop, 16 cuts": lambda: notebook_clip(unet, theirs, x, text, 16),
-        },
-        3,
-    )
+    seconds = medians({
+        "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 1, 1)),
+        "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 16, 1)),
+        "the notebook's loop, 16 cuts": lambda: notebook_clip(unet, theirs, x, text, 16),
+    }, 3)  # fmt: skip
     table("the course's shapes with CLIP ViT-B-32, 1 picture, shortcut", seconds, "step")

@@ -32,7 +32,9 @@ def packed(value: object) -> str:
 
 def unpack(picture: str) -> Image.Image:
     """The picture that `pack` packed; RecipeError for anything else."""
-    return Image.open(io.BytesIO(base64.b64decode(packed(picture))), formats=["WEBP"])
+    if not packed(picture):
+        raise RecipeError(UNREADABLE)
+    return Image.open(io.BytesIO(base64.b64decode(picture)), formats=["WEBP"])
 
 
 def pack(path: Path) -> str:

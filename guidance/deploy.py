@@ -30,7 +30,9 @@ def requirements(text: str, docker: bool) -> str:
 
 
 def contents(docker: bool = False, root: Path = ROOT) -> dict[str, bytes]:
-    """Every file of the Space by its path: what the page needs and nothing else."""
+    """Every file of the Space by its path: what the page needs and nothing else; RuntimeError outside a checkout."""
+    if not (root / "app.py").is_file():
+        raise RuntimeError("A Space is made in a checkout of the project: the installed package lacks app.py.")
     paths = [path for pattern in NEEDED + DOCKER * docker for path in sorted(root.glob(pattern)) if path.is_file()]
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     files = {name: data for name, data in found.items() if not any(part in name for part in LEFT)}

@@ -46,9 +46,10 @@ def limits(info: FieldInfo) -> tuple[float, float] | None:
     return (low[0], high[0]) if low and high else None
 
 
-def named(name: str) -> str:
-    """A field's name as sentences about it begin."""
-    return name.replace("_", " ").capitalize()
+def named(name: str, info: FieldInfo) -> str:
+    """A field's name as sentences about it begin: with its label's capitals, such as CLIP's, where that is the name."""
+    words = name.replace("_", " ")
+    return info.title if (info.title or "").lower() == words else words.capitalize()
 
 
 class Values(BaseModel):
@@ -83,7 +84,7 @@ class Values(BaseModel):
         about, ends = cls.model_fields[info.field_name], cls.limits(info.field_name, info.data)
         if ends is None or value is None and NoneType in get_args(about.annotation):
             return value
-        return (whole if kind(about) is int else real)(named(info.field_name), value, *ends)
+        return (whole if kind(about) is int else real)(named(info.field_name, about), value, *ends)
 
     def replace(self, **changes: object) -> "Values":
         """The same with some fields changed."""
@@ -106,9 +107,10 @@ def sentence(cls: type[Values], error: ValidationError) -> str:
     name = str(first["loc"][0]) if first["loc"] else ""
     if name not in cls.model_fields:
         return f"{cls.__name__} has no field of that name: it has {', '.join(cls.names())}."
+    label = named(name, cls.model_fields[name])
     if options := choices(cls.model_fields[name]):
-        return f"{named(name)} must be one of: {', '.join(options)}."
-    return f"{named(name)} is needed, and must be of its type."
+        return f"{label} must be one of: {', '.join(options)}."
+    return f"{label} is needed, and must be of its type."
 
 
 def whole(label: str, value: object, low: int, high: int) -> int:

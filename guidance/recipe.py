@@ -20,7 +20,7 @@ MODELS = {"landscapes": "Landscapes, 64 px, built in", "digits": "Digits, 28 px,
 IN_HAND = "in hand"  # instead of a model's name: an object that was handed over
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
-MAX_SEED = 2**32 - 1
+MAX_SEED, MOST_GUIDES = 2**32 - 1, 16
 SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 NO_RECIPE = "This is not a recipe that this version understands."
@@ -91,6 +91,8 @@ class Recipe(Values):
         for guide in ordered:
             self.fill(guide.brought() | {"model": guide.model})
         self.fill(SAMPLER | {"model": next(iter(MODELS))})
+        if len(self.guides) > MOST_GUIDES:
+            raise RecipeError(f"A recipe has at most {MOST_GUIDES} guides.")
         if sum(guide.inner for guide in self.guides) > 1:
             raise RecipeError("Only one guide of a recipe may say which class is drawn.")
         if self.travel and self.solver == "dpm++":

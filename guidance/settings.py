@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ASSETS = ROOT / "assets"
+INSTALLED = Path(__file__).parent / "assets"  # a wheel has the weights inside the package, a checkout beside it
+ASSETS = INSTALLED if INSTALLED.is_dir() else ROOT / "assets"
 OFF = ("", "0", "false", "no", "off")
 
 

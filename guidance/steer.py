@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from os import PathLike
 from types import ModuleType
 from typing import NamedTuple
 
@@ -47,8 +48,8 @@ def frames(
 ) -> Iterator[Frame]:
     """The same, a step at a time; closing the iterator stops the run within one step."""
     guides = Guides((guides,)) if isinstance(guides, Guide) else Guides(guides)
-    if isinstance(model, str):
-        return generate(Recipe(guides=tuple(guides), model=model, **fields))
+    if isinstance(model, (str, PathLike)):
+        return generate(Recipe(guides=tuple(guides), model=str(model), **fields))
     return generate(Recipe(guides=tuple(guides), model=IN_HAND, **fields), model=opened(model, scheduler))
 
 
@@ -133,7 +134,7 @@ def generate(recipe: Recipe, *, model: Model | None = None, deadline: float = ma
     `deadline` seconds.
     """
     started = time.monotonic()
-    with memory():
+    with memory(), torch.inference_mode(False):  # or networks that are kept could never again have a gradient
         made = plan(recipe, model)
     for frame in steps(made):
         yield frame
@@ -147,9 +148,10 @@ def steps(plan: Plan) -> Iterator[Frame]:
     firsts = torch.arange(0, run.count, run.candidates)
     loss, shown = torch.zeros(run.count), firsts
     generators = run.schedule.options["generator"]
-    taken = sample(plan.predict, run.model.noise(generators), run.schedule, plan.travel)
+    with torch.inference_mode(False):
+        taken = sample(plan.predict, run.model.noise(generators), run.schedule, plan.travel)
     for i in range(count):
-        with device_lock, memory():
+        with device_lock, memory(), torch.inference_mode(False):
             step = next(taken)
         last = i + 1 == count
         pull = (step.x_t * 0 + step.pull).square().mean(1, keepdim=True).sqrt()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from guidance.recipes import DigitRecipe, Recipe
+from guidance.recipe import Recipe
 
 
 @dataclass
@@ -20,12 +20,15 @@ class Frame:
     losses: dict = field(default_factory=dict)
     notes: tuple = ()
     latent: bool = False
+    weights: str = ""
 
     def images(self) -> list[Image.Image]:
         """The pictures."""
-        if isinstance(self.recipe, DigitRecipe):
-            return [Image.new("L", (28, 28), 20 * digit) for digit in self.recipe.classes]
-        paint = getattr(self.recipe, "color", "#203040") if self.recipe.scale else "#808080"
+        told = "".join(getattr(guide, "digits", "") for guide in self.recipe.guides)
+        if told:
+            return [Image.new("L", (28, 28), 20 * int(digit)) for digit in told * self.recipe.count]
+        paint = "#203040" if self.recipe.guided else "#808080"
+        paint = next((guide.color for guide in self.recipe.guides if guide.name == "color" and guide.scale), paint)
         return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)]
 
     def noisy(self) -> list[Image.Image]:
@@ -44,8 +47,8 @@ def read(images: list[Image.Image]) -> list[tuple[int, float]]:
 class Fake:
     """A compute function that remembers what it was asked and which runs were closed or finished."""
 
-    def __init__(self, fail_at: int = 0, error: Exception | None = None):
-        self.asked, self.over, self.fail_at, self.error = [], [], fail_at, error
+    def __init__(self, fail_at: int = 0, error: Exception | None = None, weights: str = ""):
+        self.asked, self.over, self.fail_at, self.error, self.weights = [], [], fail_at, error, weights
 
     def __call__(self, recipe: Recipe) -> Iterator[Frame]:
         self.asked.append(recipe)
@@ -53,31 +56,42 @@ class Fake:
             for i in range(recipe.steps):
                 if i + 1 == self.fail_at:
                     raise self.error
-                yield Frame(i + 1, recipe.steps, recipe)
+                yield Frame(i + 1, recipe.steps, recipe, weights=self.weights)
         finally:
             self.over.append(recipe)
 
 
-# Fields that no recipe takes on the page or through the API, and how the sentence about them begins.
+COLOUR = "Colour must be a hex value such as #2080ff, a CSS name such as teal, or rgb(32, 128, 255)."
+SCALE = "Scale must be a number from 0 to 1."
+STEPS, COUNT = "Steps must be a whole number from 1 to {steps}.", "Count must be a whole number from 1 to {count}."
+SEED = "Seed must be a whole number from 0 to 4,294,967,295."
+LISTED = "Model must be one of those that the page lists, or where it is not public one on the Hub by owner/name."
+# Fields that no recipe takes on the page or through the API, and the sentence about them.
 WRONG = [
-    ({"color": "#12"}, "Colour must be"),
-    ({"color": "$44CCAA"}, "Colour must be"),
-    ({"color": "javascript:x"}, "Colour must be"),
-    ({"color": None}, "Colour must be"),
-    ({"scale": -1}, "Scale must be a number from 0 to 1."),
-    ({"scale": math.nan}, "Scale must be a number from 0 to 1."),
-    ({"scale": 1e9}, "Scale must be a number from 0 to 1."),
-    ({"scale": "text"}, "Scale must be a number from 0 to 1."),
+    ({"color": "#12"}, COLOUR),
+    ({"color": "$44CCAA"}, COLOUR),
+    ({"color": "javascript:x"}, COLOUR),
+    ({"color": None}, COLOUR),
+    ({"scale": -1}, SCALE),
+    ({"scale": math.nan}, SCALE),
+    ({"scale": 1e9}, SCALE),
+    ({"scale": "text"}, SCALE),
     ({"scale": 20_000, "rule": "course"}, "Scale must be a number from 0 to 10000."),
-    ({"steps": 0}, "Steps must be a whole number from 1 to"),
-    ({"steps": 10_000}, "Steps must be a whole number from 1 to"),
-    ({"steps": 2.5}, "Steps must be a whole number from 1 to"),
-    ({"count": 0}, "Count must be a whole number from 1 to"),
-    ({"count": 1000}, "Count must be a whole number from 1 to"),
-    ({"seed": -1}, "Seed must be a whole number from 0 to"),
-    ({"seed": 10**30}, "Seed must be a whole number from 0 to"),
-    ({"model": "../etc"}, "Model must be"),
-    ({"model": "/etc"}, "Model must be one of those that the page lists"),
-    ({"solver": "euler"}, "Solver must be one of"),
+    ({"steps": 0}, STEPS),
+    ({"steps": 10_000}, STEPS),
+    ({"steps": 2.5}, STEPS),
+    ({"count": 0}, COUNT),
+    ({"count": 1000}, COUNT),
+    ({"seed": -1}, SEED),
+    ({"seed": 10**30}, SEED),
+    ({"model": "../etc"}, "{model}"),
+    ({"model": "/etc"}, LISTED),
+    ({"solver": "euler"}, "Solver must be one of: ddim, dpm++, ddpm."),
     ({"start": 0.8, "stop": 0.2}, "Start must not lie after stop."),
 ]
+# What stands in those sentences.
+PAGE = {"steps": "250", "count": "16", "model": LISTED}
+API = {
+    "steps": "1,000", "count": "64",
+    "model": "Model must be landscapes, a model on the Hub such as google/ddpm-cat-256, or a folder.",
+}  # fmt: skip

@@ -5,9 +5,21 @@ import tempfile
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel, UNet2DModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+
+def pixels(channels=3, out=None, dropout=0.0):
+    """A UNet2DModel for pictures of 16 px as it comes, ready to be trained; `out` channels with a learned variance."""
+    torch.manual_seed(0)
+    unet = UNet2DModel(
+        sample_size=16, in_channels=channels, out_channels=out or channels, block_out_channels=(16, 32),
+        layers_per_block=1, norm_num_groups=8, attention_head_dim=8, dropout=dropout,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"), up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    )  # fmt: skip
+    unet.conv_in.weight.grad = torch.ones_like(unet.conv_in.weight)  # a training was under way
+    return unet
 
 
 def tokenizer():
@@ -98,7 +110,13 @@ def looks(tensor):
     )  # fmt: skip
 
 
+def changes(before, after):
+    """What has changed between two looks at a pipeline."""
+    return [name for name in before | after if before.get(name) != after.get(name)]
+
+
 def scheduler_state(scheduler):
     """A scheduler's configuration and all that it remembers."""
-    state = {name: value.tolist() if hasattr(value, "tolist") else repr(value) for name, value in vars(scheduler).items()}
+    state = {name: value.tolist() if hasattr(value, "tolist") else repr(value) for name, value in
+             vars(scheduler).items()}  # fmt: skip
     return state | {"config": dict(scheduler.config)}

@@ -5,7 +5,6 @@ import io
 import json
 import pathlib
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -15,21 +14,24 @@ from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 
-from guidance import ClipRecipe, generate, images
+from guidance import ClipRecipe, Recipe, generate, images
 from guidance.__main__ import main
-from guidance.checks import RecipeError, pack, prompts
+from guidance.codec import pack, packed, unpack
 from guidance.evaluation import clip as evaluation
-from guidance.generation import drawings, stream, to_pixels
-from guidance.losses.clip import cut, great_circle, prompt_loss
-from guidance.metadata import read_png
+from guidance.fields import RecipeError
+from guidance.frame import to_pixels
+from guidance.guides.prompt import Prompt, parts
 from guidance.models import clips
 from guidance.models.cache import Cache, weight
 from guidance.models.errors import ModelError
 from guidance.models.words import WordTokenizer
-from guidance.recipes import PRESETS
+from guidance.recipe import read_png
+from guidance.sampling.cuts import cut, great_circle, prompt_loss
 from guidance.sampling.guides import network
 from guidance.sampling.sample import order, sample
 from guidance.sampling.schedule import Schedule
+from guidance.sampling.seeds import stream
+from guidance.steer import fingerprint, plan
 from tests.exact import Mixture, generators, noise
 
 WEIGHT = "A weight must be a number from -10 to 10 after a colon, as in a moon:0.5."
@@ -116,7 +118,7 @@ def test_time_travel_goes_back_to_the_noise_level_it_came_from():
     ],
 )  # fmt: skip
 def test_prompts_and_weights_that_are_taken(given, taken):
-    assert prompts(given) == taken
+    assert parts(given) == taken
 
 
 @pytest.mark.parametrize("given", ["a moon:x", "a:b:1", ":1", "moon:nan", "moon:11", "moon:1e999", "moon:", "a | :2"])
@@ -157,18 +159,21 @@ def test_bad_values_are_refused_in_one_sentence(fields, message):
 
 
 def test_presets_bring_what_is_not_given():
-    for name, values in PRESETS.items():
+    for name, values in Prompt.brings.items():
         recipe = ClipRecipe(preset=name)
         assert {field: getattr(recipe, field) for field in values} == values
     assert ClipRecipe(preset="quality", cuts=3).cuts == 3
-    assert ClipRecipe(preset="quality").unguided() == ClipRecipe(scale=0, travel=0, eta=1, steps=80)
+    assert ClipRecipe(preset="quality").unguided() == Recipe(travel=0, eta=1, steps=80)
+    assert ClipRecipe(solver="dpm++").travel == 0  # which cannot go back
 
 
 def test_a_picture_is_a_prompt_and_travels_in_the_recipe(tmp_path):
     Image.new("RGB", (900, 300), "teal").save(tmp_path / "teal.png")
     recipe = ClipRecipe(prompt="", image=pack(tmp_path / "teal.png"), steps=2)
+    assert main(["clip", "", "--image", str(tmp_path / "teal.png"), "--steps", "2", "--out", str(tmp_path)]) == 0
+    assert read_png(tmp_path / "000.png").replace(weights="") == recipe
     assert Image.open(io.BytesIO(base64.b64decode(recipe.image))).size == (256, 85)
-    assert recipe.targets == [("", 1.0)]
+    assert recipe.guides[0].targets == [("", 1.0)]
     *_, last = generate(recipe)
     assert last.losses["prompt"].shape == (1,)
 
@@ -184,6 +189,30 @@ def test_enormous_pictures_are_refused_unread(tmp_path):
     Image.new("1", (60_000, 1000)).save(tmp_path / "huge.png")
     with pytest.raises(RecipeError, match="at most 50 megapixels"):
         pack(tmp_path / "huge.png")
+
+
+def encoded(image, kind="WEBP"):
+    """A picture as base64 of a file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_a_packed_picture_is_a_small_webp_and_nothing_else():
+    small = encoded(Image.new("RGB", (256, 9), "teal"))
+    assert packed(small) == small and unpack(small).size == (256, 9) and packed(None) == packed("") == ""
+    wrong = [7, ["x"], small + "!", "x" * 200_001, encoded(Image.new("RGB", (257, 9))), small[:40],
+             encoded(Image.new("RGB", (9, 9)), "PNG"), ""]  # fmt: skip
+    for value in wrong:
+        with pytest.raises(RecipeError, match="^The picture used as a prompt cannot be read: a PNG, JPEG or WebP of"):
+            unpack(value)
+
+
+def test_a_picture_that_is_too_large_is_refused_before_a_pixel_of_it_is_decoded(monkeypatch):
+    picture = encoded(Image.new("RGB", (4000, 4000)))
+    monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile.load", lambda self: pytest.fail("It was decoded."))
+    with pytest.raises(RecipeError, match="^The picture used as a prompt cannot be read"):
+        ClipRecipe(image=picture)
 
 
 @pytest.mark.parametrize("fields", [
@@ -209,15 +238,16 @@ def test_guidance_brings_clip_s_view_of_the_pictures_nearer():
         return great_circle(features, judge.text("a red sunset")).mean()
 
     assert distance(recipe) < 0.7 * distance(recipe.unguided())
-    weak = replace(recipe, scale=0.02)  # so that candidates differ
-    assert distance(replace(weak, candidates=4)) < distance(weak)
+    weak = recipe.change(scale=0.02)  # so that candidates differ
+    assert distance(weak.change(candidates=4)) < distance(weak)
 
 
 def test_a_picture_is_one_of_its_candidates_and_the_first_of_them_is_the_picture_without():
     recipe = ClipRecipe(seed=7, steps=4, candidates=3)
-    alone = ClipRecipe(seed=7, steps=4, candidates=1)
-    drawn = {key: stream(*key).get_state() for key in drawings(recipe) + drawings(replace(recipe, seed=8))}
-    assert drawings(alone)[0] in drawn
+    alone, other = recipe.replace(candidates=1), recipe.replace(seed=8)
+    seeds = [plan(one).run.seeds for one in (recipe, other, alone)]
+    assert seeds == [[(7, 0), (7, 1), (7, 2)], [(8, 0), (8, 1), (8, 2)], [(7, 0)]]
+    drawn = {key: stream(*key).get_state() for key in seeds[0] + seeds[1]}
     assert all(torch.equal(drawn[key], stream(*key).get_state()) for key in drawn)
     assert len({bytes(state.numpy()) for state in drawn.values()}) == 6
     assert torch.equal(stream(7, 0).get_state(), torch.Generator().manual_seed(7).get_state())
@@ -230,7 +260,7 @@ def test_a_picture_is_one_of_its_candidates_and_the_first_of_them_is_the_picture
 def test_an_evaluation_that_was_stopped_reads_what_it_had_drawn(tmp_path, monkeypatch):
     recipe, asked, path = ClipRecipe(steps=2), ["a moon", "snow", "a lake"], tmp_path / "row.pt"
     first, seconds = evaluation.drawn(path, recipe, asked)
-    again = replace(recipe, scale=0.5)
+    again = recipe.change(scale=0.5)
     with monkeypatch.context() as patch:
         patch.setattr(evaluation, "together", None)
         read = evaluation.drawn(path, recipe, asked)
@@ -244,7 +274,7 @@ def test_an_evaluation_that_was_stopped_reads_what_it_had_drawn(tmp_path, monkey
 def test_many_prompts_in_a_batch_paint_each_as_alone():
     recipe = ClipRecipe(seed=3, steps=4, candidates=2)
     made = evaluation.together(recipe, ["a red sunset", "snow", "night"])
-    alone = to_pixels(images(replace(recipe, prompt="snow", seed=4)))
+    alone = to_pixels(images(recipe.change(prompt="snow", seed=4)))
     assert torch.equal(((made[1:2] + 1) * 127.5).round().byte(), alone)
 
 
@@ -342,7 +372,8 @@ def test_the_command_line_notes_unknown_words_and_makes_pictures_again(tmp_path,
     said = capsys.readouterr()
     assert "does not know the word montains: perhaps mountains" in said.err
     recipe = read_png(tmp_path / "a" / "001.png")
-    assert recipe == ClipRecipe(prompt="snow:1 | montains at night:0.5", steps=3, seed=1)
+    made = ClipRecipe(prompt="snow:1 | montains at night:0.5", steps=3, seed=1)
+    assert recipe == made.replace(weights=fingerprint(made))
     assert main(["again", str(tmp_path / "a" / "001.png"), "--out", str(tmp_path / "b")]) == 0
     first, second = (np.asarray(Image.open(tmp_path / name)) for name in ("a/001.png", "b/000.png"))
     assert np.array_equal(first, second)

@@ -12,23 +12,30 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from PIL import Image
 from safetensors.torch import load_file
 
-from guidance import DigitRecipe, generate, images, read_digits
+from guidance import DigitRecipe, Recipe, generate, images, read_digits
 from guidance.__main__ import main
-from guidance.checks import RecipeError
-from guidance.losses.classifier import CLASSIFIERS
-from guidance.metadata import read_png
+from guidance.fields import RecipeError, choices
+from guidance.guides.digits import CLASSIFIERS, Digits
 from guidance.models import catalogue
 from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.recipes import CONDITIONINGS, GUIDANCES
+from guidance.recipe import read_png
+from guidance.sampling import guides
 from guidance.sampling.guides import classifier_free, classifier_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
+from guidance.steer import fingerprint, plan
 from guidance.training import digits
 from tests.exact import Mixture, generators, noise, tiny_unet
+
+CONDITIONINGS, GUIDANCES = (choices(Digits.model_fields[name]) for name in ("conditioning", "guidance"))
 
 
 def pixels(recipe):
     return [np.asarray(image) for image in images(recipe)]
+
+
+def classes(recipe):
+    return [int(digit) for digit in recipe.digits * recipe.count]
 
 
 def test_classifier_guidance_of_scale_one_is_bayes_rule():
@@ -120,7 +127,7 @@ def test_every_network_is_told_the_digit(conditioning):
 def test_a_classifier_that_is_blind_takes_every_picture_for_a_clean_one():
     network, x = DigitClassifier().eval(), torch.randn(3, 1, 28, 28)
     labels = torch.tensor([1, 2, 3])
-    blind, aware = (CLASSIFIERS[name](network, labels) for name in ("blind-classifier", "classifier"))
+    blind, aware = (getattr(guides, CLASSIFIERS[name])(network, labels) for name in ("blind-classifier", "classifier"))
     assert torch.equal(blind(x, 900), blind(x, 0))
     assert torch.equal(blind(x, 900), aware(x, 0))
     assert not torch.equal(aware(x, 900), aware(x, 0))
@@ -145,13 +152,13 @@ def test_a_picture_is_the_same_alone_in_any_batch_and_on_a_second_run(fields):
 def test_the_digits_asked_for_are_drawn(conditioning):
     recipe = DigitRecipe(conditioning=conditioning, count=2)
     read = [digit for digit, _ in read_digits(images(recipe))]
-    assert sum(a == b for a, b in zip(read, recipe.classes, strict=True)) >= 18
+    assert sum(a == b for a, b in zip(read, classes(recipe), strict=True)) >= 18
 
 
 @pytest.mark.parametrize("guidance", ["classifier", "none"])
 def test_other_guidances_draw_the_digits_too(guidance):
     recipe = DigitRecipe(guidance=guidance, count=2, steps=20)
-    right = sum(a == b for (a, _), b in zip(read_digits(images(recipe)), recipe.classes, strict=True))
+    right = sum(a == b for (a, _), b in zip(read_digits(images(recipe)), classes(recipe), strict=True))
     assert right >= 16
 
 
@@ -184,7 +191,7 @@ def test_digits_that_are_refused(given):
     ("field", "values", "message"),
     [
         ("scale", [-1, "nan", float("nan"), 1e9, "much"], "Scale must be a number from 0 to 50."),
-        ("guidance", ["magic", None, []], f"Guidance must be one of: {', '.join(GUIDANCES)}."),
+        ("guidance", ["magic", None, [], {}], f"Guidance must be one of: {', '.join(GUIDANCES)}."),
         ("conditioning", ["telepathy"], f"Conditioning must be one of: {', '.join(CONDITIONINGS)}."),
         ("count", [0, 1001, "x"], "Count must be a whole number from 1 to 1,000."),
         ("steps", [0, 1001], "Steps must be a whole number from 1 to 1,000."),
@@ -199,15 +206,42 @@ def test_bad_values_are_refused_in_one_sentence(field, values, message):
 
 def test_rounds_keep_the_order_and_each_picture_has_its_seed():
     recipe = DigitRecipe(digits="207", count=2, seed=5)
-    assert recipe.classes == [2, 0, 7, 2, 0, 7]
+    assert classes(recipe) == [2, 0, 7, 2, 0, 7]
     assert recipe.picture(4) == DigitRecipe(digits="0", seed=9)
+    assert recipe.seeds == [5, 6, 7, 8, 9, 10]
+
+
+def test_guidance_brings_what_is_not_given_and_its_interval_is_for_going_beyond_the_network():
+    for name, values in Digits.brings.items():
+        recipe = DigitRecipe(guidance=name)
+        assert {field: getattr(recipe, field) for field in values} == values
+    beyond = [k for k, weight in enumerate(plan(DigitRecipe(digits="1")).weights) if weight]
+    assert beyond == list(range(2, 11))  # of 15 steps, those from a tenth to seven tenths
+    for fields in ({"scale": 1}, {"scale": 0.5}, {"guidance": "none"}, {"guidance": "classifier"}):
+        assert plan(DigitRecipe(digits="1", **fields)).weights == [1] * 15
+    led = plan(DigitRecipe(digits="1", guidance="classifier", stop=0.5, steps=4))
+    assert led.weights == [1, 1, 0, 0]
+
+
+def test_candidates_are_of_the_same_digit():
+    recipe = Recipe(guides=(Digits("17", guidance="classifier", scale=2),), count=2, candidates=3)
+    read = [digit for digit, _ in read_digits(images(recipe))]
+    assert sum(a == b for a, b in zip(read, [1, 7, 1, 7], strict=True)) >= 3
+    assert all(np.array_equal(a, pixels(recipe.picture(k))[0]) for k, a in enumerate(pixels(recipe)[:2]))
+
+
+def test_told_no_digit_the_network_draws_any():
+    recipe = Recipe(model="digits", solver="dpm++", steps=15, seed=3, count=2)
+    assert all(np.array_equal(*pair) for pair in zip(pixels(recipe), pixels(DigitRecipe(digits="12", scale=0, seed=3)),
+                                                     strict=True))  # fmt: skip
 
 
 def test_the_command_line_writes_digits_and_makes_them_again(tmp_path, capsys):
     assert main(["digits", "207", "--count", "2", "--steps", "2", "--seed", "4", "--out", str(tmp_path / "a")]) == 0
     names = [f"{k:03d}.png" for k in range(6)]
     assert capsys.readouterr().out.split() == [str(tmp_path / "a" / name) for name in names]
-    assert read_png(tmp_path / "a" / "005.png") == DigitRecipe(digits="7", steps=2, seed=9)
+    recipe = DigitRecipe(digits="7", steps=2, seed=9)
+    assert read_png(tmp_path / "a" / "005.png") == recipe.replace(weights=fingerprint(recipe))
     assert Image.open(tmp_path / "a" / "000.png").size == (28, 28)
     assert main(["again", str(tmp_path / "a" / "004.png"), "--out", str(tmp_path / "b")]) == 0
     first, second = (np.asarray(Image.open(tmp_path / name)) for name in ("a/004.png", "b/000.png"))

@@ -15,6 +15,7 @@ from guidance import ColorRecipe, generate, progress
 from guidance.models import hub
 from guidance.models.errors import ModelError
 from guidance.models.loading import open_model
+from guidance.steer import OTHER_WEIGHTS, changed, fingerprint
 from tests.exact import tiny_unet
 
 COMMIT = "0123456789" * 4
@@ -94,8 +95,12 @@ def served(tmp_path, monkeypatch):
 def test_a_repository_is_fetched_once_and_only_what_is_needed(served, monkeypatch):
     (served / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"a pickle that nobody asked for")
     (served / "picture.png").write_bytes(b"nor this")
-    *_, last = generate(ColorRecipe(model="tests/model", steps=2))
+    recipe = ColorRecipe(model="tests/model", steps=2, weights="0123456789ab")
+    assert fingerprint(recipe) == changed(recipe) == ""  # nothing is here to compare with, and nothing is asked for
+    assert not Hub.asked
+    *_, last = generate(recipe)
     assert last.x0.isfinite().all()
+    assert last.weights == fingerprint(recipe) and changed(recipe) == OTHER_WEIGHTS
     assert sorted(Hub.asked) == ["model_index.json", "scheduler/scheduler_config.json", "unet/config.json",
                                  "unet/diffusion_pytorch_model.safetensors"]  # fmt: skip
     monkeypatch.setattr(hub, "online", lambda: False)

@@ -1,5 +1,6 @@
 """Models from elsewhere: every format they come in, what is wrong with the others, and the cache."""
 
+import hashlib
 import json
 import pathlib
 import random
@@ -12,9 +13,10 @@ from diffusers.training_utils import EMAModel
 from huggingface_hub import constants
 
 from guidance import ClipRecipe, ColorRecipe, generate
-from guidance.models import catalogue, loading
+from guidance.models import catalogue, files, kinds, loading
 from guidance.models.cache import Cache, weight
 from guidance.models.errors import ModelError
+from guidance.models.hand import twin
 from guidance.models.loading import open_model
 from tests.exact import tiny_unet
 
@@ -99,7 +101,7 @@ SCHEDULES = {
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_every_schedule_is_steered(schedule, recipe, tmp_path):
     DDPMPipeline(tiny_unet(), DDPMScheduler(**SCHEDULES[schedule])).save_pretrained(tmp_path)
-    *_, last = generate(type(recipe)(model=str(tmp_path), steps=3, solver=recipe.solver))
+    *_, last = generate(recipe.replace(model=str(tmp_path)))
     assert last.x0.shape == (1, 3, 16, 16)
     assert all(value.isfinite().all() for value in (last.x0, *last.losses.values()))
 
@@ -202,6 +204,58 @@ def test_the_cache_never_exceeds_its_budget_and_drops_the_least_recently_used():
     before = [name for name, _ in cache.held()]
     cache.get("small", lambda: 1)
     assert [name for name, _ in cache.held()] == ["small", *before][: len(cache.held())]
+
+
+def test_what_is_held_can_be_seen_without_being_used():
+    cache = Cache(lambda: 100, lambda thing: 1)
+    for name in "ab":
+        cache.get(name, name.upper)
+    assert cache.loaded() == [("b", "B"), ("a", "A")] and cache.held() == [("b", 1), ("a", 1)]
+
+
+def test_a_fingerprint_is_that_of_the_file_as_it_is_now(tmp_path):
+    path = tmp_path / "weights"
+    for data in (b"first", b"another"):
+        path.write_bytes(data)
+        assert files.fingerprint(path) == hashlib.sha256(data).hexdigest()[:12]
+
+
+def test_a_model_of_several_files_has_a_fingerprint_of_all_that_paint(tmp_path):
+    DDPMPipeline(tiny_unet(), DDPMScheduler()).save_pretrained(tmp_path)
+    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    mark = files.fingerprint(weights)
+    assert catalogue.fingerprint(str(tmp_path)) == open_model(str(tmp_path)).fingerprint == mark
+    (tmp_path / "vae").mkdir()
+    assert catalogue.fingerprint(str(tmp_path)) is None  # some of its weights are not here
+    for part in ("vae", "text_encoder"):
+        (tmp_path / part).mkdir(exist_ok=True)
+        (tmp_path / part / ("model.safetensors" if part == "text_encoder" else weights.name)).write_text(part)
+    marks = [files.fingerprint(path) for path in sorted(tmp_path.glob("[vt]*/*.safetensors"), reverse=True)]
+    assert catalogue.fingerprint(str(tmp_path)) == "-".join([mark, *marks])
+
+
+def test_kinds_are_told_by_configurations_alone():
+    unet = dict(tiny_unet().config)
+    kinds.pixel(unet, "x")
+    config = kinds.scheduled({"prediction_type": "v_prediction", "variance_type": "learned_range"}, "x")
+    assert (config["prediction_type"], config["variance_type"], config["clip_sample"]) == (
+        "v_prediction", "fixed_small", True
+    )  # fmt: skip
+    latent = kinds.scheduled({"_class_name": "PNDMScheduler"}, "x", latent=True)
+    assert (latent["clip_sample"], latent["steps_offset"]) == (False, 1)
+    with pytest.raises(ModelError, match="^The pictures of x must be a multiple of 2 px wide and high"):
+        kinds.pixel(unet | {"sample_size": (16, 15)}, "x")
+    with pytest.raises(ModelError, match="^x is no diffusers model of unconditional pictures"):
+        kinds.pixel({}, "x")
+
+
+def test_a_twin_shares_the_tensors_and_nothing_else():
+    unet = tiny_unet()
+    other = twin(torch.compile(unet))  # which is never run
+    pairs = list(zip(unet.state_dict().values(), other.state_dict().values(), strict=True))
+    assert type(other) is UNet2DModel and all(first.data_ptr() == second.data_ptr() for first, second in pairs)
+    ours = {id(part) for part in unet.modules()}
+    assert not any(id(part) in ours for part in other.modules())
 
 
 def test_what_is_larger_than_the_budget_says_so():

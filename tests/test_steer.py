@@ -1,5 +1,6 @@
-"""From recipes to pixels: the same everywhere, in any company, again and again."""
+"""From recipes, or models and guides, to pixels: the same everywhere, in any company, again and again."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -7,18 +8,43 @@ import threading
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler
 from PIL import Image
 
-from guidance import ColorRecipe, generate, images
+from guidance import ColorRecipe, Loss, Recipe, frames, generate, images, settings, steer
 from guidance.__main__ import main
+from guidance.fields import RecipeError
 from guidance.frame import to_images
-from guidance.models import catalogue
-from guidance.recipe import read_png
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.guides.digits import Digits
+from guidance.guides.prompt import Prompt
+from guidance.models import catalogue, clips
+from guidance.models.cache import Cache, weight
+from guidance.models.errors import ModelError
+from guidance.recipe import read_png, save_png, to_json
 from guidance.sampling.guides import GuidanceError
+from guidance.sampling.seeds import stream
+from guidance.steer import TAKES_NO_TEXT, fingerprint, plan
+from tests.exact import generators, tiny_unet
 
 
 def pixels(recipe):
     return [np.asarray(image) for image in images(recipe)]
+
+
+def same(first, second, most=0):
+    """Whether pictures are the same, but for so much of 255."""
+    pairs = zip(first, second, strict=True)
+    return all(abs(np.asarray(a).astype(int) - np.asarray(b)).max() <= most for a, b in pairs)
+
+
+@pytest.fixture
+def pipeline():
+    """A pipeline in hand, of random weights."""
+    made = DDIMPipeline(tiny_unet().requires_grad_(True), DDIMScheduler())
+    made.set_progress_bar_config(disable=True)
+    return made
 
 
 @pytest.mark.parametrize(
@@ -51,7 +77,189 @@ def test_guidance_moves_the_mean_colour_to_the_target():
 
 def test_a_scale_of_zero_is_unguided():
     red, blue = (pixels(ColorRecipe(scale=0, color=color, steps=4))[0] for color in ("red", "blue"))
-    assert np.array_equal(red, blue)
+    assert np.array_equal(red, blue) and np.array_equal(red, pixels(Recipe(steps=4))[0])
+    *_, last = generate(ColorRecipe(scale=0, steps=2))
+    assert last.losses == {} and last.weight == 0 and not last.pull.any()
+
+
+def test_a_model_and_guides_are_steered_without_a_recipe_and_a_step_at_a_time():
+    recipe = Recipe(guides=Color("teal") + Brightness(0.2), seed=3, count=2, steps=3)
+    made = steer("landscapes", Color("teal") + Brightness(0.2), seed=3, count=2, steps=3)
+    assert same(made, images(recipe))
+    assert same(steer("landscapes", Color("teal"), steps=2), images(ColorRecipe(color="teal", steps=2)))
+    assert same(steer("landscapes", steps=2), images(Recipe(steps=2)))
+    steps = frames("landscapes", [Color("teal"), Brightness(0.2)], seed=3, count=2, steps=3)
+    assert [sorted(frame.losses) for frame in steps] == [["brightness", "colour"]] * 3
+
+
+def test_several_guides_of_a_kind_have_a_curve_each_and_all_of_them_act():
+    guides = Color("red", scale=0.3) + Color("blue", scale=0.3) + Brightness(0.9, stop=0.5)
+    recipe = Recipe(guides=guides, steps=4)
+    first, *_, last = generate(recipe)
+    assert sorted(first.losses) == ["brightness", "colour", "colour 2"]
+    assert sorted(last.losses) == ["colour", "colour 2"]  # the interval of the third is over
+    whole = pixels(recipe)
+    for k in range(3):
+        assert not same(whole, pixels(recipe.replace(guides=[guide for guide in guides if guide != guides[k]])))
+    assert not same(whole, pixels(recipe.replace(guides=0.5 * guides)))
+    assert same(whole, pixels(recipe.replace(guides=guides + Prompt("snow") * 0, eta=0, travel=0)))
+
+
+def test_a_step_tells_the_strength_of_the_guide_that_is_strongest_then():
+    made = plan(Recipe(guides=Color(weight="early", stop=0.5) + Brightness(weight="late"), steps=10))
+    early, late = made.run.schedule.sigma, made.run.schedule.alpha
+    assert made.weights == [max(pair) for pair in zip(early[:5], late[:5], strict=True)] + late[5:]
+    assert plan(Recipe(guides=Color() * 0 + Brightness(stop=0.5), steps=4)).weights == [1, 1, 0, 0]
+
+
+def test_brightness_goes_where_it_is_told():
+    means = [np.mean(pixels(Recipe(guides=(Brightness(level),), steps=12, count=2))) for level in (0.2, 0.5, 0.8)]
+    assert means == pytest.approx([51, 127.5, 204], abs=26) and means == sorted(means)
+
+
+def test_the_class_is_told_whatever_the_order_of_guides_and_told_to_models_that_have_any():
+    made = [steer("digits", guides, steps=4, count=2) for guides in
+            (Color("gray") + Digits("31"), Digits("31") + Color("gray"))]  # fmt: skip
+    assert len(made[0]) == 4 and same(*made)
+    assert not same(made[0], steer("digits", Digits("31"), steps=4, count=2))
+    with pytest.raises(GuidanceError, match="^Digits steer a model that is told a class, such as digits: this one is"):
+        steer("landscapes", Digits("3"), steps=1)
+
+
+def test_candidates_are_compared_by_all_losses():
+    recipe = Recipe(guides=Color("teal", scale=0.02) + Brightness(0.9, scale=0.02), seed=5, steps=5, candidates=4)
+
+    def loss(recipe):
+        *_, last = generate(recipe)
+        return sum(last.losses.values()).item()
+
+    assert loss(recipe) < loss(recipe.replace(candidates=1))
+
+
+def test_a_loss_of_one_s_own_steers_with_the_step_or_without():
+    seen, sides = [], lambda x0: (x0 - x0.flip(-1)).square().mean((1, 2, 3))
+
+    def watched(x0, i):
+        seen.append((i, tuple(x0.shape)))
+        return sides(x0)
+
+    made, stepped, bare = (
+        steer("landscapes", guides, steps=6, count=2)
+        for guides in (Loss(sides, 0.1), Loss(watched, 0.1, name="symmetry"), ())
+    )
+    assert same(made, stepped) and seen == [(i, (2, 3, 64, 64)) for i in range(6)]
+    sets = [np.stack(pictures).astype(float) for pictures in (bare, made)]
+    before, after = (np.square(pictures - pictures[:, :, ::-1]).mean() for pictures in sets)
+    assert after < 0.3 * before
+    *_, last = frames("landscapes", Loss(sides, name="symmetry", method="full") + Loss(sides), steps=2)
+    assert sorted(last.losses) == ["loss", "symmetry"]
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        (lambda x0: x0.mean(), r"must give one number a picture, of shape \(2,\), and gave a tensor of shape \(\): "),
+        (lambda x0: x0, r"must give one number a picture, .* of shape \(2, 3, 16, 16\): take the mean over the pixels"),
+        (lambda x0: 3, r"must give one number a picture, of shape \(2,\), and gave no tensor: take the mean"),
+        (lambda x0: x0.detach().mean((1, 2, 3)), "has no gradient: it must be made of x0 by operations of torch"),
+        (lambda x0: x0.mean((1, 2, 3)) / 0, "is not a finite number at step 1"),
+        (lambda x0: (x0 @ torch.zeros(3, 3)).mean((1, 2, 3)), "cannot judge pictures of 3 channels and 16 x 16 px: "),
+        (lambda x0: x0[:, 9].mean((1, 2)), "cannot judge pictures of 3 channels and 16 x 16 px: index 9 is out"),
+    ],
+)  # fmt: skip
+def test_a_loss_that_cannot_guide_says_why(function, sentence, pipeline):
+    with pytest.raises(GuidanceError, match=f"^The loss my own {sentence}") as error:
+        steer(pipeline, Loss(function, name="my own"), steps=2, count=2)
+    assert "\n" not in str(error.value)
+
+
+def test_a_pipeline_in_hand_without_guidance_is_diffusers_own(pipeline):
+    theirs = pipeline(2, generators(5, 6), num_inference_steps=8, output_type="np").images
+    *_, last = frames(pipeline, seed=5, count=2, steps=8)
+    assert torch.allclose((last.x0 + 1) / 2, torch.from_numpy(theirs).permute(0, 3, 1, 2), atol=1e-4)
+    alone = steer(pipeline.unet, scheduler=pipeline.scheduler, seed=5, count=2, steps=8)
+    assert same(alone, last.images())
+
+
+def test_a_pipeline_in_hand_is_steered_as_from_its_folder(pipeline, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "PRECISION", "float32")
+    for module in (catalogue, clips):
+        monkeypatch.setattr(module, "cache", Cache(lambda: 2**30, weight))
+    pipeline.save_pretrained(tmp_path)
+    for guides in (Color("teal"), Color("teal", method="full") + Prompt("snow", scale=0.1)):
+        fields = {"seed": 3, "count": 2, "steps": 4}
+        assert same(steer(pipeline, guides, **fields), steer(str(tmp_path), guides, **fields), most=2)
+
+
+def test_a_pipeline_in_hand_is_left_as_it_was_found(pipeline):
+    unet = pipeline.unet.train()
+    unet.conv_in.weight.requires_grad_(False)
+    names = list(vars(unet))
+
+    def looks():
+        parts = [(sorted(vars(part)), part.training) for part in unet.modules()]
+        tensors = [(weights.data_ptr(), weights.stride(), weights.requires_grad, weights.grad) for weights in
+                   unet.parameters()]  # fmt: skip
+        return parts, tensors, unet.is_gradient_checkpointing, dict(pipeline.scheduler.config)
+
+    before, weights = looks(), {name: value.clone() for name, value in unet.state_dict().items()}
+    steer(pipeline, Color("teal", method="full") + Prompt("snow"), steps=2)
+    assert looks() == before and list(vars(unet)) == names
+    assert all(torch.equal(value, weights[name]) for name, value in unet.state_dict().items())
+    unet.eval()
+    with torch.no_grad():
+        unet.conv_out.bias += 1  # what is steered is this network, and no copy of it
+    assert not same(steer(pipeline, steps=2), steer(DDPMPipeline(tiny_unet(), DDPMScheduler()), steps=2))
+
+
+class Other:
+    """Something that has a network of pictures and no noise schedule."""
+
+    unet = tiny_unet()
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        (object(), "This is no model that can be steered: that is a DDPMPipeline, a DDIMPipeline, "
+         "a StableDiffusionPipeline, or a UNet2DModel and its scheduler."),
+        (torch.nn.Linear(2, 2), "This is no model that can be steered: that is a DDPMPipeline, a DDIMPipeline, "
+         "a StableDiffusionPipeline, or a UNet2DModel and its scheduler."),
+        (tiny_unet(), "A network alone needs its noise schedule: give the scheduler as scheduler=..."),
+        (Other(), "A network alone needs its noise schedule: give the scheduler as scheduler=..."),
+        (DDPMPipeline(tiny_unet(channels=4), DDPMScheduler()),
+         "DDPMPipeline does not make pictures of 1 or 3 channels."),
+        (DDPMPipeline(tiny_unet(), DDPMScheduler(rescale_betas_zero_snr=True)),
+         "DDPMPipeline starts from noise that holds nothing of the picture, where guidance has no hold."),
+    ],
+)  # fmt: skip
+def test_what_is_in_hand_and_cannot_be_steered_gets_its_sentence(held, sentence):
+    with pytest.raises(ModelError) as error:
+        steer(held, Color("teal"))
+    assert str(error.value) == sentence
+
+
+def test_what_is_wrong_is_said_before_any_step(pipeline):
+    for fields, sentence in (({"seed": -1}, "^Seed must be"), ({"strength": 1}, "^Recipe has no field of that name")):
+        with pytest.raises(RecipeError, match=sentence):
+            frames(pipeline, Color("teal"), **fields)
+    with pytest.raises(RecipeError, match="^Model must be landscapes, a model on the Hub"):
+        frames("nothing", Color("teal"))
+    with pytest.raises(RecipeError, match=r"^The model of this recipe was in hand: name one\.$"):
+        next(generate(Recipe(model="in hand")))
+
+
+def test_a_text_that_the_model_is_not_told_is_noted_once_and_prompts_are_heard():
+    *_, last = generate(Recipe(text="a red sea", guides=(Prompt("a montain lake"),), steps=2))
+    unknown = "The built-in CLIP does not know the word montain: perhaps mountain or mountains."
+    assert last.notes == (TAKES_NO_TEXT, unknown)
+
+
+def test_a_stream_is_its_seed_s_and_each_key_has_another():
+    assert torch.equal(stream(7).get_state(), torch.Generator().manual_seed(7).get_state())
+    assert torch.equal(stream(7, 0, 0).get_state(), stream(7).get_state())
+    states = [bytes(stream(*key).get_state().numpy()) for key in ((7,), (8,), (7, 1), (7, 1, 1), (7, 0, 1), (8, 1))]
+    assert len(set(states)) == len(states)
 
 
 def test_a_run_that_memory_does_not_suffice_for_says_so_and_the_next_goes_on(monkeypatch):
@@ -96,10 +304,43 @@ def test_the_command_line_writes_recipes_and_makes_them_again(tmp_path, capsys):
     command = ["color", "rgb(32, 128, 255)", "--steps", "4", "--count", "2", "--seed", "8"]
     assert main([*command, "--out", str(tmp_path / "a")]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "a" / name) for name in ("000.png", "001.png")]
-    assert read_png(tmp_path / "a" / "001.png") == ColorRecipe(color="#2080ff", steps=4, seed=9)
+    recipe = ColorRecipe(color="#2080ff", steps=4, seed=9)
+    assert read_png(tmp_path / "a" / "001.png") == recipe.replace(weights=fingerprint(recipe))
     assert main(["again", str(tmp_path / "a" / "001.png"), "--out", str(tmp_path / "b")]) == 0
     first, second = (np.asarray(Image.open(tmp_path / name)) for name in ("a/001.png", "b/000.png"))
     assert np.array_equal(first, second)
+
+
+def test_the_command_line_paints_with_any_guides_and_from_files(tmp_path, capsys):
+    asked = ["--guide", "color:teal, scale=0.2", "--guide", "brightness:0.3", "--steps", "2", "--seed", "5"]
+    assert main(["paint", *asked, "--out", str(tmp_path / "a")]) == 0
+    recipe = Recipe(guides=Color("teal", scale=0.2) + Brightness(0.3), steps=2, seed=5)
+    assert read_png(tmp_path / "a" / "000.png").replace(weights="") == recipe
+    assert same([Image.open(tmp_path / "a" / "000.png")], images(recipe))
+    (tmp_path / "recipe.json").write_text(to_json(recipe))
+    (tmp_path / "old.json").write_text(json.dumps({"kind": "color", "color": "teal", "steps": 2}))
+    save_png(Image.new("RGB", (4, 4)), tmp_path / "recipe.PNG", recipe)
+    changed = {
+        ("recipe.json",): recipe, ("recipe.PNG", "--seed", "6"): recipe.replace(seed=6),
+        ("old.json", "--guide", "brightness:0.3", "--count", "2"):
+            Recipe(guides=Color("teal") + Brightness(0.3), steps=2, count=2),
+    }  # fmt: skip
+    for (name, *options), made in changed.items():
+        assert main(["paint", str(tmp_path / name), *options, "--out", str(tmp_path / name[:3])]) == 0
+        assert read_png(tmp_path / name[:3] / "000.png").replace(weights="") == made.picture(0)
+    capsys.readouterr()
+    for wrong, sentence in (
+        (["--guide", "hue:1"], "Guide must be one of: color, prompt, digits, brightness."),
+        (["--guide", "color:teal, scale=2"], "Scale must be a number from 0 to 1."),
+        ([str(tmp_path / "none.json")], "[Errno 2] No such file or directory"),
+    ):
+        assert main(["paint", *wrong, "--out", str(tmp_path / "none")]) == 2
+        assert capsys.readouterr().err.startswith(f"guidance: {sentence}") and not (tmp_path / "none").exists()
+
+
+def test_every_guide_has_a_command(tmp_path, capsys):
+    assert main(["brightness", "0.9", "--steps", "2", "--out", str(tmp_path)]) == 0
+    assert read_png(tmp_path / "000.png").replace(weights="") == Recipe(guides=(Brightness(0.9),), steps=2)
 
 
 @pytest.mark.parametrize(

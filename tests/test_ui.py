@@ -9,45 +9,68 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
 from PIL import Image
 
-from guidance import metadata, recipes
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, RecipeError
-from guidance.ui import color, controls, measure, page, pictures, run, runner, words
-from guidance.ui.jobs import Jobs
-from tests.fake import WRONG, Fake, read
+from guidance import cielab, guides
+from guidance.fields import RecipeError, choices, look
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, form, from_flat, read_png, to_flat, to_json
+from guidance.ui import page
+from guidance.ui.html import pictures, words
+from guidance.ui.runs import jobs, painting
+from guidance.ui.tabs import color, controls, digits, prompt
+from guidance.ui.tabs.guide import COUNT, beside
+from tests.fake import PAGE, WRONG, Fake, read
 
 ROOT = Path(__file__).parent.parent
-DEFAULTS = {name: getattr(ColorRecipe(), name) for name in ColorRecipe.__dataclass_fields__} | {"count": 2}
+KINDS = list(guides.every().values())
+FAKE = Fake()
 
 
-def tab() -> run.Tab:
-    """The Colour tab's way of parsing and showing."""
-    parse = lambda *v: ask(ColorRecipe(**controls.check(dict(zip(DEFAULTS, v, strict=True)))))  # noqa: E731
-    return run.Tab(parse, color.render)
+@lru_cache(1)
+def built() -> gr.Blocks:
+    """The page over a fake."""
+    return page.build(FAKE, read)
 
 
-def ask(recipe: ColorRecipe) -> run.Ask:
-    """A recipe beside its unguided one, as the Colour tab has it."""
-    return run.Ask(recipe, color.compared(recipe, "unguided"))
+def handlers(name: str) -> list:
+    """The page's functions of a name, in the order of its tabs."""
+    return [fn for fn in built().fns.values() if fn.name == name]
 
 
-def handle(compute: Fake, keep: bool = True, say=str, **values) -> dict[str, str]:
-    """All that a run shows in the end for the default controls with some changed."""
-    shown: dict[str, str] = {}
-    for update in painted(compute, keep, say, **values):
-        shown |= update
-    return shown
+def runner(kind: type) -> jobs.Runner:
+    """What the tab of a guide begins."""
+    return handlers("begin")[KINDS.index(kind)].fn.__self__
 
 
-def painted(compute: Fake, keep: bool = True, say=str, **values) -> Iterator[dict[str, str]]:
-    """What a run shows, step by step."""
-    asked = tab().parse(*(DEFAULTS | values).values())
-    return iter(run.Painting(compute, tab(), asked, run.Finished(), say, keep))
+def standing(runner: jobs.Runner, **changes: object) -> dict:
+    """The values of a tab's controls as they stand, with some changed, by control."""
+    assert not set(changes) - set(runner.names.values())
+    return {control: changes.get(name, control.value) for control, name in runner.names.items()}
+
+
+def asked(kind: type = Color, **changes: object) -> painting.Ask:
+    """What a tab asks for."""
+    tab = runner(kind)
+    return tab.ask(str, {tab.names[control]: value for control, value in standing(tab, **changes).items()}).ask
+
+
+def painted(compute: Fake, keep: bool = True, say=str, count: int = 2, **changes) -> Iterator[dict[str, str]]:
+    """What a run of the Colour tab shows, step by step."""
+    ask = asked(count=count, **changes)
+    return iter(painting.Painting(compute, color.render, ask, painting.Finished(), say, keep))
+
+
+def handle(compute: Fake, *given, **changes) -> dict[str, str]:
+    """All that a run shows in the end."""
+    return {place: text for shown in painted(compute, *given, **changes) for place, text in shown.items()}
 
 
 def text(status: str) -> str:
@@ -58,7 +81,8 @@ def text(status: str) -> str:
 def files(view: str, folder: Path) -> dict[str, Path]:
     """The PNGs that a view offers, by name."""
     found = {}
-    for data, name in re.findall(r'href="data:image/png;base64,([^"]+)" download="([^"]+)"', view):
+    for shot in view.split('class="g-shot"')[1:]:
+        data, name = re.search(r'src="data:image/png;base64,([^"]+)".*?data-save="([^"]+)"', shot, re.DOTALL).groups()
         found[name] = folder / name
         found[name].write_bytes(base64.b64decode(data))
     return found
@@ -68,37 +92,52 @@ def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path
     previews = [shown for shown in painted(Fake(), color="teal", steps=3, seed=7) if "view" in shown]
     assert 'data-state="preview"' in previews[0]["view"]
     assert "Step 1 of 3" in previews[0]["status"]
-    shown = handle(Fake(), color="teal", steps=3, seed=7)
+    shown = handle(Fake(weights="0123456789ab"), color="teal", steps=3, seed=7)
     assert 'data-state="final"' in shown["view"]
     assert text(shown["status"]).startswith("Done: 2 pictures in 3 steps")
-    assert json.loads(shown["recipe"])["color"] == "#008080"
-    recipe = ColorRecipe(color="teal", steps=3, seed=7, count=2)
-    assert {name: metadata.read_png(path) for name, path in files(shown["view"], tmp_path).items()} == {
+    recipe = ColorRecipe(color="teal", steps=3, seed=7, count=2).replace(weights="0123456789ab")
+    assert json.loads(shown["recipe"]) == json.loads(to_json(recipe))
+    assert json.loads(shown["recipe"])["guides"][0]["color"] == "#008080"
+    plain = recipe.unguided().replace(weights="0123456789ab")
+    assert {name: read_png(path) for name, path in files(shown["view"], tmp_path).items()} == {
         "guidance-008080-7.png": recipe.picture(0),
         "guidance-008080-8.png": recipe.picture(1),
-        "guidance-unguided-7.png": recipe.unguided().picture(0),
-        "guidance-unguided-8.png": recipe.unguided().picture(1),
+        "guidance-unguided-7.png": plain.picture(0),
+        "guidance-unguided-8.png": plain.picture(1),
     }
 
 
+def test_each_picture_is_in_the_page_once():
+    for changes in ({}, {"compare": "grid", "x": "scale", "xs": "0.2; 0.5", "y": "seed", "ys": "1"}):
+        view = handle(Fake(), steps=1, **changes)["view"]
+        urls = re.findall(r"data:image/png[^\"]+", view)
+        assert len(urls) == view.count("data-save") == 4 if not changes else len(urls) == 3
+        assert "<a " not in view
+
+
 def test_recipes_stay_out_of_the_pngs_when_they_are_switched_off(tmp_path):
-    for path in files(handle(Fake(), keep=False, steps=2)["view"], tmp_path).values():
-        with pytest.raises(RecipeError, match="This picture carries no recipe."):
-            metadata.read_png(path)
+    offered = files(handle(Fake(), False, steps=2)["view"], tmp_path)
+    assert len(offered) == 4
+    for path in offered.values():
+        with pytest.raises(RecipeError, match=r"^This picture carries no recipe\.$"):
+            read_png(path)
 
 
-def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths():
-    compute, cache = Fake(), run.Finished()
+def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths(tmp_path):
+    compute, cache = Fake(weights="0123456789ab"), painting.Finished()
     recipe = ColorRecipe(steps=2, count=3)
-    asked = []
+    guided = []
 
-    def paint(recipe: ColorRecipe) -> None:
-        list(run.Painting(compute, tab(), ask(recipe), cache, str, True))
+    def paint(recipe: Recipe) -> str:
+        ask = painting.Ask(recipe, beside(recipe, "unguided"))
+        return list(painting.Painting(compute, color.render, ask, cache))[-1]["view"]
 
     for same in (recipe, ColorRecipe(steps=2, count=2, seed=1, color="red", rule="course", method="full", start=0.5)):
-        paint(same)
-        asked.append([request.scale > 0 for request in compute.asked])
-    assert asked == [[True, False], [True, False, True]]
+        view = paint(same)
+        guided.append([request.guided for request in compute.asked])
+    assert guided == [[True, False], [True, False, True]]
+    # What was painted before still says with which weights.
+    assert {read_png(path).weights for path in files(view, tmp_path).values()} == {"0123456789ab"}
     for other in (ColorRecipe(steps=3), ColorRecipe(steps=2, solver="dpm++"), ColorRecipe(steps=2, seed=3)):
         before = len(compute.asked)
         paint(other)
@@ -106,10 +145,12 @@ def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths():
 
 
 def test_old_unguided_pictures_are_let_go():
-    cache = run.Finished(size=2)
+    cache = painting.Finished(size=2)
     for seed in range(3):
-        cache.put(ColorRecipe(seed=seed), [Image.new("RGB", (1, 1))])
+        cache.put(ColorRecipe(seed=seed), [Image.new("RGB", (1, 1))], "0123456789ab")
     assert [cache.get(ColorRecipe(seed=seed)) is None for seed in range(3)] == [True, False, False]
+    (image,), weights = cache.get(ColorRecipe(seed=2))
+    assert (image.size, weights) == ((1, 1), "0123456789ab")
 
 
 def test_a_scale_of_zero_runs_once():
@@ -121,8 +162,8 @@ def test_a_scale_of_zero_runs_once():
 def test_variants_of_unequal_length_all_come_to_their_end():
     compute, recipe = Fake(), ColorRecipe(steps=2)
     longer = ColorRecipe(steps=5, color="red")
-    asked = run.Ask(recipe, {"Short": recipe, "Long": longer})
-    shown = list(run.Painting(compute, tab(), asked, run.Finished(), str, True))
+    ask = painting.Ask(recipe, {"Short": recipe, "Long": longer})
+    shown = list(painting.Painting(compute, color.render, ask, painting.Finished()))
     assert set(compute.over) == {recipe, longer}
     assert "Done: 1 picture in 5 steps" in shown[-1]["status"]
     assert shown[-1]["view"].count("g-picture") == 2
@@ -130,16 +171,14 @@ def test_variants_of_unequal_length_all_come_to_their_end():
 
 def test_closing_a_run_closes_both_and_says_where_it_stopped():
     compute = Fake()
-    painting = run.Painting(
-        compute, tab(), tab().parse(*(DEFAULTS | {"steps": 50}).values()), run.Finished(), str, True
-    )
-    steps = iter(painting)
+    run = painting.Painting(compute, color.render, asked(steps=50), painting.Finished())
+    steps = iter(run)
     while "view" not in next(steps):
         pass
     steps.close()
     assert len(compute.asked) == len(compute.over) == 2
-    assert text(painting.end(True)["status"]) == "Stopped at step 1 of 50."
-    assert text(painting.end(False)["status"]) == "The run did not begin."
+    assert text(run.end(True)["status"]) == "Stopped at step 1 of 50."
+    assert text(run.end(False)["status"]) == "The run did not begin."
 
 
 def test_the_step_viewer_holds_every_step():
@@ -161,39 +200,49 @@ class Request:
 
 @pytest.mark.parametrize(("values", "expected"), WRONG)
 def test_bad_input_is_answered_by_a_sentence_before_any_work(values, expected):
-    compute = Fake()
-    handlers = run.runner(compute, tab(), Jobs())
-    key, status, *buttons = handlers.begin(Request(), True, *(DEFAULTS | values).values())
-    assert text(status).startswith(expected)
+    before, tab = len(FAKE.asked), runner(Color)
+    key, status, *buttons = tab.begin(standing(tab, **values), Request())
+    assert html.unescape(text(status)) == expected.format(**PAGE)
     assert 'data-state="error"' in status
     assert (key, buttons) == ("", [gr.skip()] * 2)
-    assert not compute.asked
+    assert len(FAKE.asked) == before
 
 
 def test_a_key_that_is_none_changes_nothing_on_the_page():
     async def follow() -> list:
-        return [update async for update in run.runner(Fake(), tab(), Jobs()).follow("")]
+        return [update async for update in runner(Color).follow("")]
 
     (update,) = asyncio.run(follow())
     assert update[:4] == (gr.skip(),) * 4
     assert [button.interactive for button in update[4:]] == [True, False]
 
 
-@pytest.mark.parametrize("values", [{"steps": 251}, {"count": 17}])
-def test_the_page_has_narrower_limits_than_recipes(values):
-    ColorRecipe(**values)
-    with pytest.raises(RecipeError):
-        handle(Fake(), **values)
+@pytest.mark.parametrize(
+    ("kind", "values", "expected"),
+    [
+        (Color, {"steps": 251}, "Steps must be a whole number from 1 to 250."),
+        (Color, {"count": 17}, "Count must be a whole number from 1 to 16."),
+        (Brightness, {"count": 17}, "Count must be a whole number from 1 to 16."),
+        (guides.find("digits"), {"count": 11}, "Rounds must be a whole number from 1 to 10."),
+        (guides.find("digits"), {"count": 10, "digits": "1" * 11}, "Digits times rounds must be a whole number from 1 "
+                                                                   "to 100."),
+    ],
+)  # fmt: skip
+def test_the_page_has_narrower_limits_than_recipes(kind, values, expected):
+    from_flat(kind, values)
+    with pytest.raises(RecipeError) as error:
+        asked(kind, **values)
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize(("given", "taken"), [("red", "#ff0000"), ("rgba(10, 20, 30, 1)", "#0a141e")])
 def test_colours_are_taken_as_people_and_pickers_write_them(given, taken):
-    assert json.loads(handle(Fake(), color=given, steps=1)["recipe"])["color"] == taken
+    assert json.loads(handle(Fake(), color=given, steps=1)["recipe"])["guides"][0]["color"] == taken
 
 
 def test_errors_of_ours_are_logged_and_not_shown(caplog):
     shown = list(painted(Fake(fail_at=2, error=ZeroDivisionError("/secret/path")), steps=3))
-    assert text(shown[-1]["status"]) == runner.WENT_WRONG
+    assert text(shown[-1]["status"]) == jobs.WENT_WRONG
     assert set(shown[-1]) == {"status"}  # the last preview stays
     assert "/secret/path" in caplog.text
 
@@ -209,7 +258,8 @@ def test_a_run_speaks_chinese_to_who_asks_for_it():
     shown = handle(Fake(), say=words.speaker(Request("zh-CN,zh;q=0.9")), steps=2)
     assert text(shown["status"]).startswith("完成：2 张，2 步")
     assert "使用此种子" in shown["view"]
-    _, status, *_ = run.runner(Fake(), tab(), Jobs()).begin(Request("zh-TW"), True, *(DEFAULTS | {"steps": 0}).values())
+    tab = runner(Color)
+    _, status, *_ = tab.begin(standing(tab, steps=0), Request("zh-TW"))
     assert text(status) == "步数必须是 1 到 250 的整数。"
 
 
@@ -227,38 +277,102 @@ def test_a_status_line_escapes_its_text():
     ],
 )
 def test_delta_e_is_the_distance_in_cielab(a, b, distance):
-    assert measure.delta_e(a, b) == pytest.approx(distance, abs=0.2)
+    assert cielab.delta_e(a, b) == pytest.approx(distance, abs=0.2)
 
 
-def test_examples_and_the_rule_keep_the_slider_in_range():
-    assert controls.scale_slider("course")["value"] == recipes.DEFAULTS["course"]["scale"]
-    for rule in recipes.RULES:
-        assert controls.scale_slider(rule)["maximum"] <= recipes.MAX_SCALES[rule]
-    for index in range(len(color.EXAMPLES)):
-        assert len(color.example(gr.EventData(None, {"index": index}))) == len(color.GUIDED)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_leading_field_and_the_rule_keep_the_slider_in_range(kind):
+    for leading, brought in kind.brings.items():
+        updates = controls.led(kind, leading)
+        made = from_flat(kind, {kind.leading: leading})
+        assert {name: updates[name] for name in brought if name != "scale"} == {
+            name: getattr(made, name) for name in brought if name != "scale"
+        }  # fmt: skip
+        assert updates["scale"].value == made.scale <= updates["scale"].maximum
+        highest = kind.limits("scale", dict(made.guides[0]))[1]
+        assert controls.scale_slider(kind, getattr(made, kind.ruled_by))["maximum"] <= highest
+    for wrong in (None, "nonsense", ["x"]):
+        assert controls.led(kind, wrong)["scale"].value == from_flat(kind, {}).scale
 
 
-def test_every_choice_of_the_recipes_is_on_the_page_with_a_name():
-    names = {
-        recipes.METHODS: controls.METHODS, recipes.RULES: controls.RULES, recipes.SOLVERS: controls.SOLVERS,
-        recipes.WEIGHTS: controls.WEIGHTS, recipes.COLOR_LOSSES: color.LOSSES,
-    }  # fmt: skip
-    for values, labels in names.items():
-        assert set(values) == set(labels)
+@pytest.mark.parametrize(("place", "own"), [(0, color.LOOK), (1, prompt.LOOK), (2, digits.look(read))])
+def test_an_example_sets_what_it_names_and_all_that_it_touches(place, own):
+    handler, kind, tab = handlers("example")[place], KINDS[place], runner(KINDS[place])
+    for index, wanted in enumerate(own.examples.values()):
+        updates = handler.fn(gr.EventData(None, {"index": index}))
+        assert len(updates) == len(handler.outputs)
+        named = {tab.names[control]: getattr(update, "value", update) for control, update in
+                 zip(handler.outputs, updates, strict=True)}  # fmt: skip
+        assert named == {name: to_flat(from_flat(kind, {"count": COUNT} | wanted))[name] for name in named}
+        assert set(wanted) <= set(named)
+        assert asked(kind, **named).recipe == from_flat(kind, {"count": COUNT} | wanted)
 
 
-def test_the_controls_stand_at_the_recipe_s_defaults():
-    demo = page.build(Fake(), read)
-    begins = [fn for fn in demo.fns.values() if getattr(fn.fn, "__name__", "") == "begin"]
-    made = (ColorRecipe(count=controls.COUNT), ClipRecipe(count=controls.COUNT), DigitRecipe(count=4))
-    for begin, recipe in zip(begins[:3], made, strict=True):  # the last one fine-tunes
-        painting = begin.fn.__self__.ask(str, *(block.value for block in begin.inputs))
-        assert painting.ask.recipe == recipe
+@pytest.mark.parametrize("kind", [*KINDS, Recipe])
+def test_every_choice_of_a_field_has_a_name(kind):
+    for info in kind.model_fields.values():
+        assert set(choices(info)) == set(look(info).get("labels", {}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_controls_are_those_of_the_fields_and_stand_at_their_defaults(kind):
+    count = {"count": 4} if kind.name == "digits" else {"count": COUNT}
+    assert asked(kind).recipe == from_flat(kind, count)
+    names = list(runner(kind).names.values())
+    assert sorted(names) == sorted([*form(kind), "compare", "x", "xs", "y", "ys", "keep"])
+    for control, name in runner(kind).names.items():
+        options = choices(kind.model_fields.get(name) or Recipe.model_fields.get(name, Recipe.model_fields["text"]))
+        assert not options or [value for _, value in control.choices] == list(options)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ColorRecipe(color="teal", rule="course", scale=7, weight="early", steps=9, seed=3, count=2, solver="ddpm"),
+        ClipRecipe(prompt="snow", preset="quality", cuts=3, candidates=2, eta=0.25, travel=2, stop=0.5, text="a"),
+        DigitRecipe(digits="20", guidance="classifier", scale=49, conditioning="channels", start=0.2, count=3),
+        Recipe(guides=(Brightness(0.1, scale=0.9, method="full"),), steps=7, seed=1, count=3),
+        ColorRecipe(steps=4, seed=8).unguided(),
+    ],
+)
+def test_a_recipe_that_comes_back_stands_in_the_controls_of_its_tab(recipe):
+    kind = type(recipe.guides[0]) if recipe.guides else Color
+    (dropped,), tab = handlers("dropped"), runner(kind)
+    event = SimpleNamespace(recipes=json.dumps([to_json(recipe)]))
+    notice, tabs, *updates = dropped.fn(event, Request())
+    assert (notice, tabs.selected) == ("", guides.endpoint(kind))
+    changed = {control: getattr(update, "value", update) for control, update in
+               zip(dropped.outputs[2:], updates, strict=True) if update != gr.skip()}  # fmt: skip
+    assert {tab.names[control] for control in changed} == set(form(kind))
+    again = asked(kind, **{tab.names[control]: value for control, value in changed.items()}).recipe
+    assert again == recipe or not recipe.guides and again.unguided() == recipe
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([""], "This picture carries no recipe."),
+        (["{}"], "This is not a recipe that this version understands."),
+        (['{"guides": [{"guide": "nonsense"}]}'], "Guide must be one of: color, prompt, digits, brightness."),
+        ([to_json(Recipe(guides=Color() + Brightness()))],
+         "This recipe has several guides: paint it with python -m guidance paint."),
+    ],
+)  # fmt: skip
+def test_what_is_no_recipe_for_a_tab_is_answered_by_a_sentence_and_keeps_no_other_from_coming_back(texts, expected):
+    (dropped,), (recalled,) = handlers("dropped"), handlers("recalled")
+    notice, *updates = dropped.fn(SimpleNamespace(recipes=json.dumps(texts)), Request())
+    assert text(notice) == expected
+    assert updates == [gr.skip()] * (len(dropped.outputs) - 1)
+    tabs, *updates = recalled.fn(json.dumps([*texts, to_json(DigitRecipe(digits="7"))]))
+    assert tabs.selected == "digits"
+    assert "7" in [update for update in updates if isinstance(update, str)]
 
 
 def test_only_the_api_is_open_and_all_runs_share_their_slots():
-    fns = page.build(Fake()).fns.values()
-    assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == ["color", "clip", "digits"]
+    fns = built().fns.values()
+    named = [*map(guides.endpoint, KINDS), "paint"]
+    assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == named
+    assert named[:3] == ["color", "clip", "digits"]
     slots = {fn.concurrency_limit for fn in fns if fn.concurrency_id == "runs"}
     assert len(slots) == 1
     assert slots.pop() > 1

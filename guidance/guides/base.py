@@ -50,8 +50,8 @@ class Guide(Values):
 
     Of the class: `name` in files and commands, `label` on the page, `about` in a sentence, `curve` of its loss;
     `leading`, a field whose value `brings` defaults for others left None, some of them the recipe's; `model` that it
-    steers unless told; `form`, the fields of its endpoint in order, if not all of them. `scale`, the strength, is a
-    field that each subclass has.
+    steers and what the `sampler` is set to unless told; `form`, the fields of its endpoint in order, if not all of
+    them. `scale`, the strength, is a field that each subclass has.
     """
 
     name: ClassVar[str]
@@ -61,6 +61,7 @@ class Guide(Values):
     leading: ClassVar[str] = ""
     brings: ClassVar[dict[str, dict]] = {"": {}}
     model: ClassVar[str] = "landscapes"
+    sampler: ClassVar[dict[str, object]] = {}
     form: ClassVar[tuple[str, ...]] = ()
     most: ClassVar[int] = 64  # pictures, or rounds of them, in one recipe
     inner: ClassVar[bool] = False  # whether it is what the others stand around, whatever their order
@@ -79,10 +80,9 @@ class Guide(Values):
         return self
 
     @classmethod
-    def varying(cls) -> list[str]:
-        """The fields whose defaults depend on the value of the leading field."""
-        rows = list(cls.brings.values())
-        return [name for name in rows[0] if len({str(row.get(name)) for row in rows}) > 1]
+    def led(cls) -> list[str]:
+        """The fields that come with the value of the leading field unless told."""
+        return list(next(iter(cls.brings.values())))
 
     @classmethod
     def slider(cls, by: str) -> tuple[float, float, str]:
@@ -92,7 +92,7 @@ class Guide(Values):
 
     def brought(self) -> dict[str, object]:
         """The defaults that the value of the leading field brings, for this guide and for the recipe it stands in."""
-        return self.brings[getattr(self, self.leading, "")]
+        return self.sampler | self.brings[getattr(self, self.leading, "")]
 
     def replace(self, **changes: object) -> Guide:
         """The same with some fields changed; a leading field that changes brings its own defaults for the others."""
@@ -223,10 +223,19 @@ class LossGuide(Guide):
         )  # fmt: skip
 
 
+def needed(function: Callable) -> int:
+    """How many values a function, or a network, must be given by position."""
+    try:
+        places = inspect.signature(getattr(function, "forward", function)).parameters.values()
+    except (TypeError, ValueError):  # one that is not written in Python may hide its signature
+        return 1
+    return sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in places)
+
+
 class Loss(LossGuide):
     """A guide by a Python function of one's own: it runs in the library, and has no form in files.
 
-    `function` takes x0 (B, C, H, W), nominally in [-1, 1], and the step's number if it has a place for it, and gives
+    `function` takes x0 (B, C, H, W), nominally in [-1, 1], and the step's number if it needs a second value, and gives
     one number a picture, (B,), to be made small.
     """
 
@@ -251,10 +260,7 @@ class Loss(LossGuide):
 
         from guidance.sampling.guides import GuidanceError
 
-        places = inspect.signature(self.function).parameters.values()
-        positional = [p for p in places if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)]
-        wants_step = len(positional) > 1 or any(p.kind is p.VAR_POSITIONAL for p in positional)
-        name = f"The loss {self.title}"
+        name, wants_step = f"The loss {self.title}", needed(self.function) > 1
 
         def judged(x0: Tensor, i: int) -> Tensor:
             shape = tuple(x0.shape)
@@ -265,8 +271,9 @@ class Loss(LossGuide):
                     raise GuidanceError(
                         f"{name} mixes devices: bring its own tensors to that of x0, {x0.device}, with .to(x0)."
                     ) from error
+                channels = f"{shape[1]} channel{'s' * (shape[1] > 1)}"
                 raise GuidanceError(
-                    f"{name} cannot judge pictures of {shape[1]} channels and {shape[2]} x {shape[3]} px: "
+                    f"{name} cannot judge pictures of {channels} and {shape[2]} x {shape[3]} px: "
                     f"{str(error).splitlines()[0]}"
                 ) from error
             if not isinstance(value, torch.Tensor) or value.shape != (shape[0],):

@@ -48,13 +48,14 @@ class Digits(Guide):
     # What a kind of guidance brings unless a recipe says otherwise. Classifier-free, the first and the late steps do
     # better without (Kynkaanniemi et al. 2024, arXiv:2404.07724), and so they are one pass instead of two.
     brings: ClassVar[dict[str, dict]] = {
-        name: {"scale": scale, "start": start, "stop": stop, "solver": "dpm++", "steps": 15}
+        name: {"scale": scale, "start": start, "stop": stop}
         for name, scale, start, stop in (
             ("classifier-free", 1.45, 0.1, 0.7), ("classifier", 30.0, 0.0, 1.0), ("blind-classifier", 30.0, 0.0, 1.0),
             ("none", 1.0, 0.0, 1.0),
         )
     }  # fmt: skip
     model: ClassVar[str] = "digits"
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 15}
     most: ClassVar[int] = 1000
     inner: ClassVar[bool] = True
     ruled_by: ClassVar[str] = "guidance"

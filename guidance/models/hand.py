@@ -8,7 +8,7 @@ from guidance.models import kinds
 from guidance.models.errors import ModelError
 from guidance.models.model import Model
 
-TAKEN = "a DDPMPipeline, a DDIMPipeline, a StableDiffusionPipeline, or a UNet2DModel with scheduler=..."
+TAKEN = "a DDPMPipeline, a DDIMPipeline, a StableDiffusionPipeline, or a UNet2DModel and its scheduler"
 
 
 def twin(network: nn.Module) -> nn.Module:
@@ -40,8 +40,11 @@ def opened(held: object, scheduler: object = None) -> Model:
     vae, text = parts.get("vae"), parts.get("text_encoder")
     configs = [{} if part is None else config(part) for part in (vae, text)]
     kinds.latent(parts, about, *configs, source)
+    if parts.get("tokenizer") is None:
+        raise ModelError(f"{source} has no tokenizer.")
     networks = [twin(part) for part in (unet, vae, text)]
-    return LatentModel(*networks, held.tokenizer, kinds.scheduled(schedule, source, latent=True), shared=True)
+    tokenizer = copy.deepcopy(parts["tokenizer"])  # it remembers how it was last told to pad and to cut
+    return LatentModel(*networks, tokenizer, kinds.scheduled(schedule, source, latent=True), shared=True)
 
 
 def config(part: nn.Module) -> dict:

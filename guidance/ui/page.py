@@ -78,18 +78,24 @@ def read(images: list[Image.Image]) -> list[tuple[int, float]]:
     return guidance.read_digits(images)
 
 
+def panel_of(panels: list[stage.Panel], recipe: Recipe) -> stage.Panel:
+    """The tab that shows a recipe; RecipeError if none does."""
+    if len(recipe.guides) > 1:
+        raise RecipeError("This recipe has several guides: paint it with python -m guidance paint.")
+    kind = type(recipe.guides[0]) if recipe.guides else panels[0].kind
+    for panel in panels:
+        if panel.kind is kind:
+            return panel
+    raise RecipeError("This page has no tab for the guide of this recipe.")
+
+
 def restore(panels: list[stage.Panel], recipes: list[Recipe]) -> list:
     """The updates of the tabs and of all controls for some recipes; the last one is shown."""
     shown: dict[str, list] = {}
     selected = gr.skip()
     for recipe in recipes:
-        if len(recipe.guides) > 1:
-            raise RecipeError("This recipe has several guides: paint it with python -m guidance paint.")
-        kind = type(recipe.guides[0]) if recipe.guides else panels[0].kind
-        panel = next((panel for panel in panels if panel.kind is kind), None)
-        if panel is None:
-            raise RecipeError("This page has no tab for the guide of this recipe.")
-        shown[panel.name] = controls.restored(recipe, kind, to_flat(recipe))
+        panel = panel_of(panels, recipe)
+        shown[panel.name] = controls.restored(panel.kind, to_flat(recipe))
         selected = gr.Tabs(selected=panel.name)
     return [selected, *(update for panel in panels
                         for update in shown.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
@@ -147,7 +153,8 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
         good = []
         for text in json.loads(texts):
             with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
-                good.append(from_json(text))
+                panel_of(panels, recipe := from_json(text))
+                good.append(recipe)
         return restore(panels, good)
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(

@@ -6,11 +6,20 @@ from collections.abc import Iterator
 
 import pytest
 
+from guidance.recipe import read_png
+
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 LEFT = ("AbortError", "Unexpected error Connection errored out")  # Gradio's own, when a page is left while it listens
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "ws://127.0.0.1", "data:", "blob:", "about:")
+
+
+def read(path):
+    """The recipe inside a PNG, apart from the fingerprint of the weights, which every PNG must have."""
+    recipe = read_png(path)
+    assert recipe.weights
+    return recipe.replace(weights="")
 
 
 def missing(what: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from guidance.recipes import ColorRecipe
+from guidance.recipe import ColorRecipe
 from tests.browser.test_wishes import link, paint, ready
 
 SERIOUS = ("serious", "critical")

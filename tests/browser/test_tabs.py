@@ -3,8 +3,8 @@
 import pytest
 from PIL import Image
 
-from guidance import metadata
-from guidance.recipes import ClipRecipe, DigitRecipe
+from guidance.recipe import ClipRecipe, DigitRecipe
+from tests.browser.conftest import read
 from tests.browser.test_page import idle
 
 
@@ -42,16 +42,16 @@ def downloaded(page, link, folder):
 def test_a_number_is_drawn_read_and_kept(page, tmp_path):
     open_tab(page, "Digits", "digits")
     small(page, "digits", 1)
-    page.locator("#digits-text input, #digits-text textarea").fill("２026")
+    page.locator("#digits-digits input, #digits-digits textarea").fill("２026")
     page.click("#digits-paint")
     assert status(page, "digits", "done").startswith("Done: 4 pictures in 4 steps")
     cells = page.locator("#digits-view .g-cell")
     assert cells.count() == 4
     assert all("%" in text for text in cells.all_inner_texts())
-    one = downloaded(page, cells.nth(2).locator("a"), tmp_path)
-    assert metadata.read_png(one) == DigitRecipe(digits="2", steps=4, seed=2)
-    whole = downloaded(page, page.locator("#digits-view a.g-save"), tmp_path)
-    assert metadata.read_png(whole) == DigitRecipe(digits="2026", steps=4)
+    one = downloaded(page, cells.nth(2).locator("button"), tmp_path)
+    assert read(one) == DigitRecipe(digits="2", steps=4, seed=2)
+    whole = downloaded(page, page.locator("#digits-view button.g-save"), tmp_path)
+    assert read(whole) == DigitRecipe(digits="2026", steps=4)
     assert Image.open(whole).size == (4 * 28, 28)
 
 
@@ -69,7 +69,7 @@ def test_digits_are_compared_on_the_same_seeds(page, comparison, boards):
 @pytest.mark.parametrize("typed", ["twenty", "", "1" * 101])
 def test_what_is_no_digit_is_answered_by_a_sentence(page, typed):
     open_tab(page, "Digits", "digits")
-    page.locator("#digits-text input, #digits-text textarea").fill(typed)
+    page.locator("#digits-digits input, #digits-digits textarea").fill(typed)
     page.click("#digits-paint")
     assert status(page, "digits", "error").startswith("Digits must be 1 to 100 of the digits 0 to 9")
 
@@ -84,8 +84,8 @@ def test_a_prompt_steers_and_its_unknown_words_are_named(page, tmp_path):
     assert "does not know the word montain: perhaps mountain" in done
     assert page.locator("#clip-view img").count() == 4
     assert page.locator("#clip-view .g-curve polyline").count() == 1
-    path = downloaded(page, page.locator("#clip-view a.g-save").nth(3), tmp_path)
-    made = metadata.read_png(path)
+    path = downloaded(page, page.locator("#clip-view button.g-save").nth(3), tmp_path)
+    made = read(path)
     assert made == ClipRecipe(prompt="a montain at night | clouds:-0.5", steps=4, seed=1)
 
 

@@ -1,14 +1,15 @@
 """The twelve wishes of people who use image pages, and guidance made visible: each on the real page."""
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from guidance import metadata
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
+from guidance import guides
+from guidance.fields import RecipeError
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, read_png, save_png, to_flat
+from tests.browser.conftest import read
 from tests.browser.test_page import number, status
 from tests.browser.test_tabs import downloaded
 
@@ -43,8 +44,9 @@ def link(page, recipe, url: str) -> None:
     """Open the page by a link that carries a recipe."""
     from urllib.parse import urlencode
 
-    values = json.loads(metadata.to_json(recipe))
-    page.goto(f"{url}?{urlencode({k: v for k, v in values.items() if v not in (None, '')})}")
+    kind = guides.endpoint(type(recipe.guides[0]))
+    values = {"kind": kind} | {k: v for k, v in to_flat(recipe).items() if v not in (None, "")}
+    page.goto(f"{url}?{urlencode(values)}")  # as version 0.1 wrote it
     ready(page)
 
 
@@ -75,18 +77,33 @@ def test_a_dropped_picture_restores_every_setting_pixel_for_pixel(page, tmp_path
     from guidance.sheets import sheet
 
     made = images(recipe)
-    path = metadata.save_png(sheet(made, len(made)), tmp_path / "given.png", recipe)
+    path = save_png(sheet(made, len(made)), tmp_path / "given.png", recipe)
     ready(page)
-    name = {ColorRecipe: "color", ClipRecipe: "clip", DigitRecipe: "digits"}[type(recipe)]
+    name = guides.endpoint(type(recipe.guides[0]))
     drop(page, path)
     page.wait_for_selector(f"#{name}-paint", state="visible")
     page.wait_for_function(
         "seed => [...document.querySelectorAll('.g-seed input')].some(i => i.value == seed)", arg=recipe.seed
     )
     paint(page, name)
-    again = downloaded(page, page.locator(f"#{name}-view a.g-save").last, tmp_path)
-    assert metadata.read_png(again) == recipe
+    again = downloaded(page, page.locator(f"#{name}-view button.g-save").last, tmp_path)
+    assert read(again) == recipe
     assert pixels(again) == pixels(path)
+
+
+def test_a_picture_of_version_0_1_and_one_of_other_weights_are_painted_as_they_say(page, tmp_path):
+    recorded = Path(__file__).parent.parent / "recorded" / "color-course-0.png"
+    ready(page)
+    drop(page, recorded)
+    page.wait_for_function("document.querySelector('.g-seed input').value === '5'")
+    assert not page.locator("#notice p").count()
+    paint(page)
+    again = downloaded(page, page.locator("#color-view button.g-save").last, tmp_path)
+    assert read(again) == read_png(recorded)
+    save_png(Image.open(again), tmp_path / "other.png", read_png(again).replace(weights="0123456789ab", seed=8))
+    drop(page, tmp_path / "other.png")
+    assert "other weights" in page.wait_for_selector("#notice p").inner_text()
+    page.wait_for_function("document.querySelector('.g-seed input').value === '8'")
 
 
 def test_a_dropped_picture_without_a_recipe_is_answered_by_a_sentence(page, tmp_path):
@@ -100,8 +117,8 @@ def test_recipes_stay_out_of_pictures_when_they_are_switched_off(small, tmp_path
     small.click("#color-recipe > button")
     small.get_by_label("Write the recipe into each PNG").uncheck()
     paint(small)
-    with pytest.raises(metadata.RecipeError):
-        metadata.read_png(downloaded(small, small.locator("#color-view a.g-save").last, tmp_path))
+    with pytest.raises(RecipeError):
+        read_png(downloaded(small, small.locator("#color-view button.g-save").last, tmp_path))
 
 
 def test_settings_survive_a_reload(page):
@@ -128,7 +145,7 @@ def test_a_run_is_still_there_after_a_reload_and_can_be_stopped(page, url):
 
 
 def test_two_browsers_see_only_their_own_and_wait_their_turn(browser, url):
-    from guidance.ui import jobs
+    from guidance.ui.runs import jobs
 
     pages = []
     for k in range(jobs.RUNS + 1):
@@ -169,7 +186,7 @@ def test_a_grid_of_two_settings_can_be_kept_as_one_picture(small, tmp_path):
     small.fill("#color-down input, #color-down textarea", "red; teal; gold")
     paint(small)
     assert small.locator("#color-view td img").count() == 6
-    with Image.open(downloaded(small, small.locator("#color-view a.g-save"), tmp_path)) as whole:
+    with Image.open(downloaded(small, small.locator("#color-view button.g-save"), tmp_path)) as whole:
         assert whole.width > 2 * 128
         assert whole.height > 3 * 128
 
@@ -223,7 +240,7 @@ def test_the_link_to_the_settings_restores_them(small):
     paint(small)
     small.click("#color-recipe > button")
     small.get_by_role("button", name="Copy a link to these settings").click()
-    small.wait_for_function("location.search.includes('seed=5')")
+    small.wait_for_function("JSON.parse(new URLSearchParams(location.search).get('recipe')).seed === 5")
     small.evaluate("localStorage.clear()")
     small.reload()
     ready(small)

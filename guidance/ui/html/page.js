@@ -193,7 +193,7 @@ window.guidance = (words => {
     if (event.target.matches('.g-sound input')) localStorage.setItem('guidance-sound', event.target.checked ? 'on' : '');
   });
   // Anywhere but where a picture is taken as a prompt.
-  const elsewhere = event => !event.target.closest?.('#clip-image') && event.dataTransfer?.types.includes('Files');
+  const elsewhere = event => !event.target.closest?.('.g-given') && event.dataTransfer?.types.includes('Files');
   document.addEventListener('dragover', event => {
     if (!elsewhere(event)) return;
     event.preventDefault();

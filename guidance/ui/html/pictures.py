@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -17,16 +16,6 @@ if TYPE_CHECKING:
     from guidance.ui.runs.painting import View
 
 CRISP = 128  # up to so many pixels a side, a picture is enlarged with its pixels square; larger ones are smoothed
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One picture with what is said under it."""
-
-    label: str
-    image: Image.Image
-    recipe: Recipe
-    caption: str = ""  # HTML
 
 
 def png_url(image: Image.Image, recipe: Recipe | None = None) -> str:
@@ -43,17 +32,17 @@ def webp_url(image: Image.Image, quality: int = 80) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def shot_html(shot: Shot, seed: int, view: View) -> str:
-    """One picture, its label, its caption and, when finished, its download."""
-    label, (width, height) = escape(shot.label), shot.image.size
+def shot_html(label: str, image: Image.Image, recipe: Recipe, caption: str, seed: int, view: View) -> str:
+    """One picture, its label, its caption (HTML) and, when finished, its download."""
+    name, (width, height) = escape(view.say(label)), image.size
     crisp, link = " g-crisp" if width <= CRISP else "", ""
-    url = png_url(shot.image, shot.recipe if view.keep else None) if view.final else webp_url(shot.image)
+    url = png_url(image, recipe if view.keep else None) if view.final else webp_url(image)
     if view.final:
-        link = save(shot.recipe, view.say(f"Download the {shot.label} picture of seed {seed} as a PNG"))
+        link = save(recipe, view.say(f"Download the {view.say(label)} picture of seed {seed} as a PNG"))
     return (
-        f'<div class="g-shot"><div class="g-label">{label}</div>'
+        f'<div class="g-shot"><div class="g-label">{name}</div>'
         f'<img class="g-picture{crisp}" src="{url}" width="{width}" height="{height}" '
-        f'alt="{label}, {escape(view.say(f"Seed {seed}"))}"><div class="g-under">{shot.caption}{link}</div></div>'
+        f'alt="{name}, {escape(view.say(f"Seed {seed}"))}"><div class="g-under">{caption}{link}</div></div>'
     )
 
 
@@ -71,41 +60,37 @@ def remembered(recipe: Recipe) -> str:
     return f' data-recipe="{escape(to_json(recipe))}"'
 
 
-def pair_html(shots: list[Shot], seed: int, view: View) -> str:
-    """The pictures of one seed, side by side; the last is the one that was asked for."""
-    use = mark = ""
+def pair_html(k: int, seed: int, caption: Callable[[Image.Image], str], view: View) -> str:
+    """The k-th picture of each variant, side by side; the last is the one that was asked for."""
+    made = {label: view.made(recipe).picture(k) for label, recipe in view.variants.items()}
+    images = {label: view.images[recipe][k] for label, recipe in view.variants.items()}
+    shots = "".join(shot_html(label, image, made[label], caption(image), seed, view) for label, image in images.items())
+    use = mark = wipe = ""
     if view.final:
         use = (
             f'<button type="button" class="g-use g-seed-of" data-seed="{seed}" '
             f'title="{escape(view.say("Set the seed and one picture"))}">{escape(view.say("Use this seed"))}</button>'
         )
-        mark = remembered(shots[-1].recipe)
-    wipe = ""
-    if len(shots) == 2:
+        mark = remembered(list(made.values())[-1])
+    if len(made) == 2:
         name = escape(view.say("Before and after"))
         wipe = f'<input class="g-wipe" type="range" min="0" max="100" value="50" aria-label="{name}">'
     return (
-        f'<figure class="g-pair"{mark}>{"".join(shot_html(shot, seed, view) for shot in shots)}{wipe}'
+        f'<figure class="g-pair"{mark}>{shots}{wipe}'
         f"<figcaption><span>{escape(view.say(f'Seed {seed}'))}</span>{use}</figcaption></figure>"
     )
 
 
 def pairs(legend: str, caption: Callable[[Image.Image], str], view: View) -> str:
     """The variants of each seed side by side, under a legend (HTML); `caption` gives what is said under a picture."""
-    rows = []
-    for k, seed in enumerate(view.recipe.seeds):
-        rows.append((seed, [
-            Shot(view.say(label), view.images[recipe][k], view.made(recipe).picture(k), caption(view.images[recipe][k]))
-            for label, recipe in view.variants.items()
-        ]))  # fmt: skip
+    rows = [pair_html(k, seed, caption, view) for k, seed in enumerate(view.recipe.seeds)]
     columns = 1 if len(rows) == 1 else 2 if len(rows) <= 6 else 3
-    state = "final" if view.final else "preview"
     toggle = ""
     if len(view.variants) == 2:
         toggle = f'<button type="button" class="g-use g-wiper">{escape(view.say("Before and after"))}</button>'
     return (
-        f'<div class="g-legend">{legend}{toggle}</div><div class="g-gallery" data-state="{state}" '
-        f'style="--columns:{columns}">{"".join(pair_html(shots, seed, view) for seed, shots in rows)}</div>'
+        f'<div class="g-legend">{legend}{toggle}</div><div class="g-gallery" '
+        f'data-state="{"final" if view.final else "preview"}" style="--columns:{columns}">{"".join(rows)}</div>'
     )
 
 

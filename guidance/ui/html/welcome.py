@@ -70,7 +70,7 @@ def term(symbol: str, name: str, target: str, say: Say) -> str:
     )
 
 
-def steered(name: str, loss: tuple[str, str, str]) -> Callable[[Say], str]:
+def loss_formula(name: str, loss: tuple[str, str, str]) -> Callable[[Say], str]:
     """The formula of loss guidance with its terms naming a tab's controls; `loss` is (symbol, name, control)."""
 
     def formula(say: Say) -> str:
@@ -86,7 +86,7 @@ def steered(name: str, loss: tuple[str, str, str]) -> Callable[[Say], str]:
     return formula
 
 
-def told(say: Say) -> str:
+def class_formulas(say: Say) -> str:
     """The formulas of classifier-free and classifier guidance, the strength naming its slider."""
     strength = [term(f"<var>{symbol}</var>", "Strength", "digits-scale", say) for symbol in "ws"]
     kinds = [

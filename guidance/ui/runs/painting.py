@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from PIL import Image
@@ -96,7 +97,8 @@ class Painting(Task):
         self, compute: Compute, render: Callable[[View], str], ask: Ask, cache: Finished, say: Say = str, keep: bool = True
     ):
         super().__init__(say)
-        self.compute, self.render, self.ask, self.cache, self.keep = compute, render, ask, cache, keep
+        self.compute, self.ask, self.cache, self.keep = compute, ask, cache, keep
+        self.render = partial(table, ask.grid) if ask.grid else render
         self.step, self.steps = 0, 0
         self.images: dict[Recipe, list[Image.Image]] = {}
         self.weights: dict[Recipe, str] = {}
@@ -137,7 +139,7 @@ class Painting(Task):
                     if latest[recipe].latent:  # decoded for the preview just now
                         self.film.add(latest[recipe], mean(latest[recipe].losses))
                 if going and shown == now:
-                    yield {"view": self.view(False)} | self.running(now - first)
+                    yield {"view": self.render(self.seen(False))} | self.running(now - first)
         for other in runs.keys() - {recipe}:
             self.cache.put(other, self.images[other], self.weights[other])
         seconds = f"{time.monotonic() - began:.1f} s."
@@ -145,9 +147,9 @@ class Painting(Task):
         done = f"Done: {number} in {self.steps} steps, {seconds}"
         if self.ask.grid:
             done = f"Done: {len(self.ask.variants)} pictures, {seconds}"
-        done = " ".join(map(self.say, [done, *latest[recipe].notes]))
+        done, seen = " ".join(map(self.say, [done, *latest[recipe].notes])), self.seen(True)
         yield {
-            "view": self.view(True), "status": pictures.status("done", done), "recipe": pretty(self.seen(True).made(recipe)),
+            "view": self.render(seen), "status": pictures.status("done", done), "recipe": pretty(seen.made(recipe)),
             "film": self.film.html(self.say),
         }  # fmt: skip
 
@@ -155,11 +157,6 @@ class Painting(Task):
         """What there is to see."""
         recipe, variants, _ = self.ask
         return View(recipe, variants, self.images, final, self.losses, self.say, self.keep, self.weights)
-
-    def view(self, final: bool) -> str:
-        """That as HTML."""
-        seen = self.seen(final)
-        return table(self.ask.grid, seen) if self.ask.grid else self.render(seen)
 
     def running(self, elapsed: float) -> Shown:
         """The status line `elapsed` seconds after the first step."""

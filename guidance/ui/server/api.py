@@ -47,7 +47,7 @@ def add(compute: painting.Compute) -> None:
 def endpoint(kind: type[Guide], compute: painting.Compute) -> Callable:
     """The function behind a guide's endpoint, its parameters those of the flat form."""
     names, defaults = form(kind), to_flat(from_flat(kind, {}))
-    defaults |= dict.fromkeys(kind.varying())  # what is not given comes with the leading field's value
+    defaults |= dict.fromkeys(kind.led())  # what is not given comes with the leading field's value
 
     def function(*values: object) -> Files:
         yield from painted(lambda: from_flat(kind, dict(zip(names, values, strict=True))), compute)

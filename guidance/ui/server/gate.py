@@ -47,7 +47,7 @@ class Gate:
             if self.allowance and (wait := self.allowance.take(who, UPLOAD_TOKENS if upload else 1)):
                 sentence = f"These were too many requests; please go on in {wait} s."
                 raise Refused(429, sentence, [(b"retry-after", str(wait).encode())])
-        return receive if upload else await whole(receive)
+        return receive if upload else await read_body(receive)
 
     async def answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; where Gradio fails on it, say so in one sentence and keep the rest for the log."""
@@ -81,7 +81,7 @@ class Refused(Exception):
         self.status, self.sentence, self.headers = status, sentence, headers or []
 
 
-async def whole(receive: Receive) -> Receive:
+async def read_body(receive: Receive) -> Receive:
     """A body read to its end; Refused if it is over the limit."""
     parts, more = [], True
     while more:

@@ -46,7 +46,7 @@ def work(recipe: Recipe) -> float:
     """Pictures x steps, with those that time travel takes again and those of the pictures that are not chosen."""
     drawn = len(recipe.seeds) * recipe.candidates
     again = round(TRAVEL[1] - TRAVEL[0], 6)  # the share of the steps that time travel takes again
-    return drawn * recipe.steps * (1 + again * recipe.travel)
+    return drawn * recipe.steps * (1 + again * recipe.travel) * max(1, len(recipe.guides))
 
 
 def visitor() -> str:

@@ -46,7 +46,7 @@ def render(view: View) -> str:
 LOOK = Look(
     intro=welcome.COLOR,
     drawing=lambda say: welcome.placeholder("#2080ff", say),
-    formula=welcome.steered("color", ("loss", "What is compared", "color-loss")),
+    formula=welcome.loss_formula("color", ("loss", "What is compared", "color-loss")),
     examples={name: {"color": color} for name, color in COLORS.items()},
     dots=COLORS,
     comparisons={"unguided": "Unguided", "method": "Shortcut and full", "rule": "Both rules"},

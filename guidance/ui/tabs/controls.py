@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from guidance import settings
 from guidance.fields import RecipeError, choices, limits, look
 from guidance.guides.base import Guide
-from guidance.recipe import MAX_SEED, REPOSITORY, Recipe, form
+from guidance.recipe import MAX_SEED, REPOSITORY, form
 from guidance.ui.html import pictures
 from guidance.ui.html.words import t
 
@@ -79,7 +79,7 @@ SPECIAL: dict[str, Callable[[object, dict], Component]] = {
 def scale_slider(kind: type[Guide], by: str, value: float | None = None) -> dict:
     """The range of the strength's slider under a rule or kind of guidance, at `value` or the default there."""
     end, step, meaning = kind.slider(by)
-    value = kind.brings[by]["scale"] if value is None else value
+    value = kind.brings.get(by, {}).get("scale", 0) if value is None else value
     return {
         "minimum": 0, "maximum": max(end, value), "step": step, "value": value, "info": t(meaning),
         "interactive": end > 0,
@@ -88,15 +88,15 @@ def scale_slider(kind: type[Guide], by: str, value: float | None = None) -> dict
 
 def led(kind: type[Guide], value: object) -> dict[str, object]:
     """What a value of the leading field brings to the controls, by name."""
-    brought = kind.brings.get(value if isinstance(value, str) else None) or kind.brings[next(iter(kind.brings))]
-    by = brought.get(kind.ruled_by, value if value in kind.brings else next(iter(kind.brings)))
-    updates = {name: brought[name] for name in kind.varying() if name in form(kind)}
-    return updates | {"scale": gr.Slider(**scale_slider(kind, by, brought["scale"]))}
+    leading = value if isinstance(value, str) and value in kind.brings else next(iter(kind.brings))
+    brought = kind.brings[leading]
+    slider = gr.Slider(**scale_slider(kind, brought.get(kind.ruled_by, leading), brought["scale"]))
+    return {name: brought[name] for name in kind.led() if name in form(kind)} | {"scale": slider}
 
 
-def restored(recipe: Recipe, kind: type[Guide], flat: dict[str, object]) -> list:
+def restored(kind: type[Guide], flat: dict[str, object]) -> list:
     """The updates of a tab's controls, in the order of the form, for a recipe's flat form."""
-    slider = gr.Slider(**scale_slider(kind, flat[kind.ruled_by], flat["scale"]))
+    slider = gr.Slider(**scale_slider(kind, flat.get(kind.ruled_by, ""), flat["scale"]))
     return list((flat | {"scale": slider}).values())
 
 

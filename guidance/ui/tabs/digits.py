@@ -43,7 +43,7 @@ def check(recipe: Recipe) -> None:
 def look(read: Read) -> Look:
     """The tab over a function that reads digits."""
     return Look(
-        intro=welcome.DIGITS, drawing=welcome.digit_tiles, formula=welcome.told, examples=EXAMPLES,
+        intro=welcome.DIGITS, drawing=welcome.digit_tiles, formula=welcome.class_formulas, examples=EXAMPLES,
         comparisons={"nothing": "Nothing", "strength": "Strengths", "conditioning": "Ways of telling",
                      "guidance": "Kinds of guidance"},
         compared=compared, render=partial(render, read), check=check,

@@ -67,7 +67,7 @@ class Tuning(Task):
             process.wait()
         if process.returncode:
             print(log.read_text()[-2000:], file=sys.stderr)
-            yield self.status("error", told(log.read_text()))
+            yield self.status("error", last_words(log.read_text()))
             return
         done = f"Done: choose trained/{self.out.name} as the model in the other tabs."
         yield {"view": self.view()} | self.status("done", done)
@@ -109,7 +109,7 @@ def going(log: Path) -> str:
     return f"Step {bars[-1]}" if bars else "Getting the model ready"
 
 
-def told(log: str) -> str:
+def last_words(log: str) -> str:
     """What the process said to its user, or that it failed."""
     said = re.findall(r"^guidance: (.+)$", log, re.MULTILINE)
     return said[-1] if said else FAILED

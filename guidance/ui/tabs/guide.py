@@ -1,10 +1,12 @@
 """The tab of a guide: its own fields, what all have, and where the pictures appear."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import gradio as gr
 from gradio.components import Component
+from PIL import Image
 
 from guidance import guides
 from guidance.codec import pack, unpack
@@ -60,44 +62,44 @@ class Look:
     wire: Callable[[dict[str, Component]], None] = lambda made: None
 
 
-def tab(kind: type[Guide], look_: Look, compute: painting.Compute, jobs: Jobs) -> stage.Panel:
+def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> stage.Panel:
     """Lay out the tab of a guide and connect it to a function that turns a recipe into frames."""
     name, names = guides.endpoint(kind), form(kind)
     values = to_flat(from_flat(kind, {})) | {"count": COUNT}
     made: dict[str, Component] = {}
 
     def add(*fields: str) -> None:
-        for field_name in fields:
-            info = about(kind, field_name)
-            label, meaning = look_.texts.get(field_name, (info.title, info.description))
+        for key in fields:
+            info = about(kind, key)
+            label, meaning = own.texts.get(key, (info.title, info.description))
             more = {"label": t(label), "info": t(meaning)}
-            if field_name in look_.most:
-                more |= {"maximum": look_.most[field_name]}
-            if field_name == "scale":
-                more |= controls.scale_slider(kind, values[kind.ruled_by], values["scale"])
+            if key in own.most:
+                more |= {"maximum": own.most[key]}
+            if key == "scale":
+                more |= controls.scale_slider(kind, values.get(kind.ruled_by, ""), values["scale"])
                 del more["value"]
-            made[field_name] = controls.control(info, values[field_name], f"{name}-{field_name}", **more)
+            made[key] = controls.control(info, values[key], f"{name}-{key}", **more)
 
-    front = [field_name for field_name in names if look(about(kind, field_name)).get("front")]
-    own = [field_name for field_name in front if field_name not in ("scale", "seed", "count")]
-    hidden = [field_name for field_name in names if look(about(kind, field_name)).get("control") == "picture"]
-    rest = [field_name for field_name in names if field_name not in (*front, *hidden, *LAST)]
+    front = [key for key in names if look(about(kind, key)).get("front")]
+    mine = [key for key in front if key not in ("scale", "seed", "count")]
+    hidden = [key for key in names if look(about(kind, key)).get("control") == "picture"]
+    rest = [key for key in names if key not in (*front, *hidden, *LAST)]
     with gr.Row(elem_classes="g-layout"):
         with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):
-            add(*own)
-            if not look_.last:
-                picks = stage.examples_row(look_.examples, look_.dots)
+            add(*mine)
+            if not own.last:
+                picks = stage.examples_row(own.examples, own.dots)
             add("scale")
-            if look_.formula:
-                gr.HTML(html(look_.formula), js_on_load=None)
+            if own.formula:
+                gr.HTML(html(own.formula), js_on_load=None)
             add("count", "seed")
             paint, stop = stage.buttons(name)
-            if look_.last:
-                picks = stage.examples_row(look_.examples, look_.dots, wide=True)
-            compare = comparison(name, kind, look_)
-            given = [(field_name, folded_picture(name, about(kind, field_name), field_name)) for field_name in hidden]
-            for field_name, _ in given:
-                add(field_name)
+            if own.last:
+                picks = stage.examples_row(own.examples, own.dots, wide=True)
+            compare = comparison(name, kind, own)
+            given = [(key, folded_picture(name, about(kind, key), key)) for key in hidden]
+            for key, _ in given:
+                add(key)
             with gr.Accordion(t("Advanced"), open=False, elem_id=f"{name}-advanced") as advanced:
                 add(*rest)
                 drawn = gr.HTML("", elem_classes="g-course", js_on_load=None) if "weight" in names else None
@@ -105,59 +107,60 @@ def tab(kind: type[Guide], look_: Look, compute: painting.Compute, jobs: Jobs) -
                     add("model")
                     with gr.Accordion(t("A model that takes a text"), open=False):
                         add(*LAST[1:])
-        here = stage.results(name, paint, stop, look_.intro, html(look_.drawing), from_flat(kind, {}))
+        here = stage.results(name, paint, stop, own.intro, html(own.drawing), from_flat(kind, {}))
 
     def parse(asked: dict[str, object]) -> Ask:
-        flat = {field_name: asked[field_name] for field_name in names}
+        flat = {key: asked[key] for key in names}
         if "model" in flat:
             controls.offered(flat["model"])
-        for field_name in ("steps", "count"):
-            most = look_.most.get(field_name) or int(look(about(kind, field_name))["slider"][0])
-            whole(look_.texts.get(field_name, (field_name.capitalize(),))[0], flat[field_name], 1, most)
+        for key in ("steps", "count"):
+            most = own.most.get(key) or int(look(about(kind, key))["slider"][0])
+            whole(own.texts.get(key, (key.capitalize(),))[0], flat[key], 1, most)
         recipe = from_flat(kind, flat)
-        look_.check(recipe)
+        own.check(recipe)
         if asked["compare"] != GRID:
-            return Ask(recipe, look_.compared(recipe, asked["compare"]))
+            return Ask(recipe, own.compared(recipe, asked["compare"]))
         grid = grids.cross(recipe, *(asked[axis] for axis in ("x", "xs", "y", "ys")))
         cells = [cell for row in grid.rows for cell in row]
         return Ask(cells[0], {str(k): cell for k, cell in enumerate(cells)}, grid)
 
     def example(event: gr.EventData) -> list:
-        wanted = list(look_.examples.values())[event.index]
+        wanted = list(own.examples.values())[event.index]
         flat = to_flat(from_flat(kind, {"count": COUNT} | wanted))
         updates = dict(zip(names, controls.restored(kind, flat), strict=True))
-        return [updates[field_name] for field_name in touched]
+        return [updates[key] for key in touched]
 
-    guided = [field_name for field_name in kind.model_fields if field_name not in hidden]
-    touched = [field_name for field_name in names if field_name in guided] if look_.dots else sorted(
-        {field_name for values in look_.examples.values() for field_name in values}, key=names.index)  # fmt: skip
-    panel = stage.Panel(name, kind, {field_name: made[field_name] for field_name in names})
-    for field_name, image in given:
+    guided = [key for key in kind.model_fields if key not in hidden]
+    touched = [key for key in names if key in guided] if own.dots else sorted(
+        {key for values in own.examples.values() for key in values}, key=names.index)  # fmt: skip
+    panel = stage.Panel(name, kind, {key: made[key] for key in names})
+    for key, image in given:
         # What was given goes into the hidden field; what a restored recipe holds is shown.
-        image.input(packed, image, [made[field_name], here.places["status"]], **stage.QUICK)
-        made[field_name].change(lambda held: unpack(held) if held else None, made[field_name], image, **stage.QUICK)
+        image.input(packed, image, [made[key], here.places["status"]], **stage.QUICK)
+        made[key].change(unpacked, made[key], image, **stage.QUICK)
     leads(kind, made)
     if drawn:
-        inputs = [made[field_name] for field_name in ("model", "solver", "steps", "weight", "start", "stop")]
+        inputs = [made[key] for key in ("model", "solver", "steps", "weight", "start", "stop")]
         gr.on([advanced.expand, *(one.change for one in inputs)], controls.plot, inputs, drawn, **stage.QUICK)
-    look_.wire(made)
-    if look_.examples:
-        stage.examples(here, picks, example, [made[field_name] for field_name in touched])
-    stage.wire(here, painting.runner(compute, parse, look_.render, jobs), panel, compare)
+    own.wire(made)
+    if own.examples:
+        stage.examples(here, picks, example, [made[key] for key in touched])
+    stage.wire(here, painting.runner(compute, parse, own.render, jobs), panel, compare)
     return panel
 
 
 def leads(kind: type[Guide], made: dict[str, Component]) -> None:
     """Have the leading field bring its defaults to the controls, and the rule its range to the strength's slider."""
-    brought = [name for name in dict.fromkeys([*kind.varying(), "scale"]) if name in made]
+    brought = [name for name in dict.fromkeys([*kind.led(), "scale"]) if name in made]
 
     def lead(value: object) -> list:
         updates = controls.led(kind, value)
         return [updates[name] for name in brought]
 
     # input, not change: an example that sets the leading field sets the others as well.
-    made[kind.leading].input(lead, made[kind.leading], [made[name] for name in brought], **stage.QUICK)
-    if kind.ruled_by != kind.leading:
+    if kind.leading in made:
+        made[kind.leading].input(lead, made[kind.leading], [made[name] for name in brought], **stage.QUICK)
+    if kind.ruled_by in made and kind.ruled_by != kind.leading:
         def ranged(rule: str) -> gr.Slider:
             values = next((row for row in kind.brings.values() if row[kind.ruled_by] == rule), None)
             return gr.Slider(**controls.scale_slider(kind, rule, values["scale"])) if values else gr.skip()
@@ -173,21 +176,27 @@ def packed(path: str | None, request: gr.Request) -> tuple:
         return "", pictures.status("error", words.speaker(request)(str(error)))
 
 
-def folded_picture(name: str, info, field_name: str) -> gr.Image:
+def unpacked(held: object) -> Image.Image | None:
+    """The picture that a recipe holds, if it is one."""
+    with suppress(RecipeError):
+        return unpack(held) if held else None
+
+
+def folded_picture(name: str, info, key: str) -> gr.Image:
     """Where a picture can be given."""
-    with gr.Accordion(t(info.title), open=False, elem_id=f"{name}-{field_name}"):
+    with gr.Accordion(t(info.title), open=False, elem_id=f"{name}-{key}", elem_classes="g-given"):
         return gr.Image(label=t("Picture"), type="filepath", sources=["upload", "clipboard"], height=180, buttons=[])
 
 
-def comparison(name: str, kind: type[Guide], look_: Look) -> dict[str, Component]:
+def comparison(name: str, kind: type[Guide], own: Look) -> dict[str, Component]:
     """What a run is compared with in one click, and for a grid two settings, each with its values."""
-    options = [(t(label), value) for value, label in (look_.comparisons | {GRID: "A grid"}).items()]
+    options = [(t(label), value) for value, label in (own.comparisons | {GRID: "A grid"}).items()]
     made: dict[str, Component] = {"compare": gr.Radio(
         options, value=options[0][1], label=t("Compare"), elem_id=f"{name}-compare",
         info=t("The same noise, painted several ways."),
     )}  # fmt: skip
     with gr.Group(visible=False, elem_id=f"{name}-grid") as group:
-        for label, axis, (setting, values) in zip(("Across", "Down"), "xy", look_.axes, strict=True):
+        for label, axis, (setting, values) in zip(("Across", "Down"), "xy", own.axes, strict=True):
             made[axis] = gr.Dropdown(
                 controls.titles(kind), value=setting, label=t(label), info=t("Which setting goes this way.")
             )

@@ -39,7 +39,7 @@ def compared(recipe: Recipe, comparison: object) -> Variants:
 
 LOOK = Look(
     intro=welcome.CLIP,
-    formula=welcome.steered("clip", ("loss", "CLIP", "clip-clip")),
+    formula=welcome.loss_formula("clip", ("loss", "CLIP", "clip-clip")),
     examples={text: {"prompt": text} for text in EXAMPLES},
     last=True,
     comparisons={
