@@ -11,7 +11,7 @@ from guidance.guides import every
 from guidance.guides.base import Guide, Guides, Loss, LossGuide
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, read_png, save_png
 
-LATER = {"steer": "steer", "frames": "steer", "generate": "steer", "images": "steer", "read_digits": "judges"}
+LATER = {"steer": "steer", "frames": "steer", "generate": "steer", "images": "steer", "read_digits": "models.catalogue"}
 __all__ = [
     "ClipRecipe", "ColorRecipe", "DigitRecipe", "Guide", "Guides", "Loss", "LossGuide", "Recipe", "RecipeError",
     "read_png", "save_png", *LATER,

@@ -82,3 +82,13 @@ def to_images(x0: Tensor) -> list[Image.Image]:
 def to_pixels(images: list[Image.Image]) -> Tensor:
     """PIL images of one size as (B, C, H, W) uint8."""
     return torch.stack([pil_to_tensor(image) for image in images])
+
+
+def sheet(images: list[Image.Image], columns: int, gap: int = 0) -> Image.Image:
+    """Pictures of one size in rows of `columns`, with `gap` white pixels around each."""
+    (width, height), rows = images[0].size, -(-len(images) // columns)
+    size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
+    whole = Image.new(images[0].mode, size, "white" if gap else 0)
+    for k, image in enumerate(images):
+        whole.paste(image, (k % columns * (width + gap) + gap, k // columns * (height + gap) + gap))
+    return whole

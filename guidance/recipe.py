@@ -133,8 +133,8 @@ class Recipe(Values):
             return self.replace(**mine)
         (guide,) = self.guides
         made = guide.replace(**{name: value for name, value in changes.items() if name not in mine})
-        brought = made.brought().items() - guide.brought().items()
-        anew = {name: None for name, _ in brought if name in SAMPLER}
+        led = made.led() if made.brought() != guide.brought() else []
+        anew = {name: None for name in led if name in SAMPLER}
         return self.replace(**anew | {"guides": (made,)} | mine)
 
     def __getattr__(self, name: str) -> object:

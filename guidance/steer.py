@@ -15,7 +15,7 @@ from guidance.fields import RecipeError
 from guidance.frame import Frame, device_lock, memory
 from guidance.guides.base import Guide, Guides, Run
 from guidance.models import catalogue
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.models.hand import opened
 from guidance.models.model import Model
 from guidance.recipe import IN_HAND, TRAVEL, Recipe

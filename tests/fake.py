@@ -1,15 +1,32 @@
-"""A page's compute function without a network."""
+"""A page's compute function without a network, and a guide from elsewhere."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from PIL import Image
 
+from guidance.fields import field
+from guidance.guides.base import LossGuide
 from guidance.recipe import Recipe
 
 
-@dataclass
+class Edges(LossGuide):
+    """Toward more or fewer edges; no file of the project has it."""
+
+    name: ClassVar[str] = "edges"
+    label: ClassVar[str] = "Edges"
+    about: ClassVar[str] = "Paint pictures with as many edges as asked."
+
+    amount: float = field(0.25, "Amount", "How many edges.", 0, 2, slider=(1, 0.05), front=True)
+    along: Literal["rows", "columns"] = field(
+        "rows", "Direction", "Where they run.", labels={"rows": "In rows", "columns": "In columns"}
+    )
+    sizes: int = field(3, "Sizes", "How many sizes of them.", 1, 9)
+
+
+@dataclasses.dataclass
 class Frame:
     """A frame without tensors: flat pictures in the target, or in grey when unguided."""
 
@@ -17,7 +34,7 @@ class Frame:
     steps: int
     recipe: Recipe
     weight: float = 1.0
-    losses: dict = field(default_factory=dict)
+    losses: dict = dataclasses.field(default_factory=dict)
     notes: tuple = ()
     latent: bool = False
     weights: str = ""

@@ -1,13 +1,12 @@
-"""A recorded list of requests that nobody sends by mistake, for every endpoint."""
+"""Requests that nobody sends by mistake: a recorded list for every route, and values for every endpoint."""
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
 
-ENDPOINTS = {"color": 13, "clip": 17, "digits": 10}  # and how many parameters each takes
-LONG = "9" * 1_000_000
 VALUES = {
     "nothing": None,
     "nan": math.nan,
@@ -18,7 +17,7 @@ VALUES = {
     "negative": -1,
     "true": True,
     "long": "a" * 500_000,
-    "too long": LONG,
+    "too long": "9" * 1_000_000,
     "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
     "control": "\x00\x1b[2J\r\nSet-Cookie: a=b\x7f",
     "surrogate": "\ud800",
@@ -33,6 +32,8 @@ VALUES = {
     "list": [1, [2, [3]]],
     "dict": {"__type__": "update", "value": "x"},
     "deep": json.loads("[" * 200 + "]" * 200),
+}
+FILES = {  # that nobody has uploaded, as Gradio's clients name those that somebody has
     "file": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}},
     "file up": {"path": "../../../etc/passwd", "meta": {"_type": "gradio.FileData"}},
     "file null": {"path": "/tmp/gradio/\x00", "meta": {"_type": "gradio.FileData"}},
@@ -71,8 +72,8 @@ BODIES = {
 }
 POSTS = (
     "queue/join", "run/predict", "api/predict", "run/color", "call/color", "call/clip", "call/digits", "call/v2/color",
-    "call/none", "call/v2/none", "call/%2e%2e", "cancel", "reset", "upload", "component_server", "process_recording",
-    "stream/x", "vibe-edit", "mcp", "none",
+    "call/paint", "call/none", "call/v2/none", "call/%2e%2e", "cancel", "reset", "upload", "component_server",
+    "process_recording", "stream/x", "vibe-edit", "mcp", "none",
 )  # fmt: skip
 PATHS = (
     "gradio_api/file=/etc/passwd", "gradio_api/file=../../etc/passwd", "gradio_api/file=..%2f..%2fetc%2fpasswd",
@@ -134,21 +135,22 @@ class Hostile:
         return answer.status_code, text, answer.headers.get("content-type", "")
 
 
-def values() -> list[Hostile]:
-    """Every value in the first place, in every place, and in a place that is a number, of every endpoint."""
-    made = []
-    for endpoint, count in ENDPOINTS.items():
-        for name, value in VALUES.items():
-            body = json.dumps({"data": [value] + [None] * (count - 1)}).encode()
-            made.append(Hostile(f"{endpoint}-{name}", f"gradio_api/call/{endpoint}", body=body, follow=True))
-            if value is not LONG:
-                body = json.dumps({"data": [value] * (1 if name == "long" else count)}).encode()
-                made.append(Hostile(f"{endpoint}-all-{name}", f"gradio_api/call/{endpoint}", body=body, follow=True))
-    return made
+def described(url: str) -> dict[str, list[dict]]:
+    """The parameters of each endpoint, as the page describes them."""
+    endpoints = CLIENT.get(f"{url}gradio_api/info").json()["named_endpoints"]
+    return {path.strip("/"): endpoint["parameters"] for path, endpoint in endpoints.items()}
+
+
+def with_value(value: object, endpoint: str, parameters: list[dict]) -> Iterator[Hostile]:
+    """Calls with a value in the first place, in one that is a number, and in all; the rest stands at its defaults."""
+    places = range(len(parameters))
+    number = [k for k in places if parameters[k]["type"].get("type") in ("number", "integer")][:1]
+    for chosen in ([0], number, places) if number else ([0],):
+        data = [value if k in chosen else parameters[k]["parameter_default"] for k in places]
+        yield Hostile(endpoint, f"gradio_api/call/{endpoint}", body=json.dumps({"data": data}).encode(), follow=True)
 
 
 REQUESTS = [
-    *values(),
     *(Hostile(f"{post}-{name}", f"gradio_api/{post}", body=body) for post in POSTS for name, body in BODIES.items()),
     *(Hostile(f"get-{path[:60]}", path, "GET") for path in PATHS),
     *(Hostile(f"{method}-{path}", path, method) for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "HEAD")

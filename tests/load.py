@@ -21,8 +21,10 @@ from gradio_client import Client
 from PIL import Image
 
 import guidance
-from guidance import metadata
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
+from guidance import guides
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import Recipe, from_flat, read_png, to_json
 
 ROOT = Path(__file__).parent.parent
 SHARES = {"wait": 0.7, "cancel": 0.15, "leave": 0.15}  # of what a visitor does with a run
@@ -33,14 +35,17 @@ def draw(chance: random.Random) -> tuple[str, dict, Recipe]:
     seed, count = chance.randrange(10**6), chance.choice((1, 1, 2))
     color = f"#{chance.randrange(2**24):06x}"
     kinds = {
-        "color": (ColorRecipe, {"color": color, "steps": 8}),
-        "clip": (ClipRecipe, {"prompt": chance.choice(("a moon", "snowy mountains", "the sea")), "steps": 4}),
-        "digits": (DigitRecipe, {"digits": str(chance.randrange(100)), "steps": 6}),
+        "color": {"color": color, "steps": 8},
+        "clip": {"prompt": chance.choice(("a moon", "snowy mountains", "the sea")), "steps": 4},
+        "digits": {"digits": str(chance.randrange(100)), "steps": 6},
+        "brightness": {"level": chance.random(), "steps": 6},
     }
-    name = chance.choice(list(kinds))
-    kind, values = kinds[name]
-    values = values | {"seed": seed, "count": count}
-    return name, values, kind(**values)
+    name = chance.choice([*kinds, "paint"])
+    if name == "paint":
+        recipe = Recipe(guides=Color(color, scale=0.3) + Brightness(0.2), steps=4, seed=seed, count=count)
+        return name, {"recipe": to_json(recipe)}, recipe
+    values = kinds[name] | {"seed": seed, "count": count}
+    return name, values, from_flat(guides.find(name), values)
 
 
 class Visitor(threading.Thread):
@@ -69,7 +74,10 @@ class Visitor(threading.Thread):
         files = self.client.predict(**values, api_name=f"/{name}")
         self.waits.append(time.monotonic() - started)
         paths = [file["path"] if isinstance(file, dict) else file for file in files]
-        if [metadata.read_png(path) for path in paths] != [recipe.picture(k) for k in range(len(recipe.seeds))]:
+        made = [read_png(path) for path in paths]
+        if not all(one.weights for one in made):
+            self.faults.append(f"{name}: pictures that do not say with which weights")
+        if [one.replace(weights="") for one in made] != [recipe.picture(k) for k in range(len(recipe.seeds))]:
             self.faults.append(f"{name}: someone else's pictures")
         self.pictures.append((recipe, paths))
 

@@ -11,9 +11,13 @@ import gradio as gr
 import httpx
 import pytest
 
-from guidance import settings
-from guidance.ui import controls, page, start
-from tests.fake import Fake
+from guidance import guides, settings
+from guidance.guides.prompt import CLIPS
+from guidance.recipe import form
+from guidance.ui import page
+from guidance.ui.server import start
+from guidance.ui.tabs import controls
+from tests.fake import API, Fake
 
 ROOT = Path(__file__).parent.parent
 # So that a start that should have failed ends at once, instead of serving.
@@ -59,18 +63,18 @@ def test_no_other_file_reads_the_environment_for_settings_of_ours():
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("MODEL", "../nowhere", "Model must be"),
-        ("CLIP", "ViT/none", "CLIP must be one of: landscapes"),
+        ("MODEL", "../nowhere", API["model"]),
+        ("CLIP", "ViT/none", f"CLIP must be one of: {', '.join(CLIPS)}."),
         ("AUTH", "nobody", 'The account must be written "user:password".'),
         ("PORT", 70000, "The port must be from 1 to 65535."),
-        ("DEVICE", "tpu", "GUIDANCE_DEVICE must be cuda, mps or cpu"),
-        ("PRECISION", "int4", "GUIDANCE_PRECISION must be float32 or bfloat16"),
+        ("DEVICE", "tpu", "GUIDANCE_DEVICE must be cuda, mps or cpu, or not set."),
+        ("PRECISION", "int4", "GUIDANCE_PRECISION must be float32 or bfloat16, or not set."),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_in_a_sentence(monkeypatch, name, value, sentence):
     start.ready()
     monkeypatch.setattr(settings, name, value)
-    with pytest.raises(start.StartError, match=re.escape(sentence)):
+    with pytest.raises(start.StartError, match=f"^{re.escape(sentence)}$"):
         start.ready()
 
 
@@ -79,7 +83,7 @@ def test_agents_and_a_login_do_not_go_together(monkeypatch):
     monkeypatch.setattr(settings, "MCP", True)
     start.ready()
     monkeypatch.setattr(settings, "AUTH", "a:b")
-    with pytest.raises(start.StartError, match="leave out either --mcp or --auth"):
+    with pytest.raises(start.StartError, match=r"^Agents cannot log in: leave out either --mcp or --auth\.$"):
         start.ready()
 
 
@@ -105,20 +109,21 @@ def test_another_gradio_is_refused_before_the_page_is_built(tmp_path):
 def test_a_missing_package_is_named(monkeypatch, module, package):
     find = start.importlib.util.find_spec
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None if name == module else find(name))
-    with pytest.raises(start.StartError, match=f"The page needs {package}: pip install"):
+    with pytest.raises(start.StartError, match=f"^The page needs {package}: {re.escape(start.INSTALL)}$"):
         start.packages()
 
 
 def test_without_its_package_mcp_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(start.StartError, match=re.escape("pip install 'gradio[mcp]'")):
+    sentence = "Serving agents needs one more package: pip install 'gradio[mcp]'"
+    with pytest.raises(start.StartError, match=f"^{re.escape(sentence)}$"):
         start.mcp()
 
 
 def test_without_its_package_zerogpu_is_refused_with_the_remedy(monkeypatch):
     monkeypatch.setattr(settings, "ZERO", True)
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(start.StartError, match="requirements.txt: spaces"):
+    with pytest.raises(start.StartError, match=r"^ZeroGPU needs one more package in requirements\.txt: spaces$"):
         start.ready()
 
 
@@ -167,7 +172,7 @@ def test_the_page_begins_with_the_model_and_the_clip_it_is_told(monkeypatch, tmp
     monkeypatch.setattr(settings, "MODEL", str(tmp_path))
     monkeypatch.setattr(settings, "CLIP", "ViT-B-32/openai")
     values = [block.value for block in page.build(Fake()).blocks.values() if isinstance(block, gr.Dropdown)]
-    assert values.count(str(tmp_path)) == 2
+    assert values.count(str(tmp_path)) == sum("model" in form(kind) for kind in guides.every().values()) == 3
     assert values.count("ViT-B-32/openai") == 1
     controls.offered(str(tmp_path))
 

@@ -23,7 +23,7 @@ from guidance.frame import to_pixels
 from guidance.guides.prompt import Prompt, parts
 from guidance.models import clips
 from guidance.models.cache import Cache, weight
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.models.words import WordTokenizer
 from guidance.recipe import read_png
 from guidance.sampling.cuts import cut, great_circle, prompt_loss

@@ -17,7 +17,7 @@ from guidance.__main__ import main
 from guidance.fields import RecipeError, choices
 from guidance.guides.digits import CLASSIFIERS, Digits
 from guidance.models import catalogue
-from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
+from guidance.models.networks import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
 from guidance.recipe import read_png
 from guidance.sampling import guides
 from guidance.sampling.guides import classifier_free, classifier_guide, network

@@ -18,7 +18,7 @@ from PIL import Image
 
 from guidance import ColorRecipe, images
 from guidance.__main__ import main
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.training import engravings, finetune, trainer
 from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings

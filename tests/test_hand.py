@@ -23,7 +23,7 @@ import guidance
 from guidance import Color, Loss, Prompt, Recipe, RecipeError, frames, save_png, settings, steer
 from guidance.models import catalogue, clips
 from guidance.models.cache import Cache, weight
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.recipe import IN_HAND
 from guidance.sampling.guides import GuidanceError
 from tests.pipelines import changes, pixels, seen, stable_diffusion, text_config, tokenizer

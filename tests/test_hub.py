@@ -13,7 +13,7 @@ from huggingface_hub.errors import GatedRepoError, IncompleteSnapshotError, Repo
 
 from guidance import ColorRecipe, generate, progress
 from guidance.models import hub
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.models.loading import open_model
 from guidance.steer import OTHER_WEIGHTS, changed, fingerprint
 from tests.exact import tiny_unet

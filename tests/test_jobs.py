@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from guidance.checks import RecipeError
-from guidance.ui import jobs
-from guidance.ui.jobs import Jobs
+from guidance.fields import RecipeError
+from guidance.ui.runs import jobs
+from guidance.ui.runs.jobs import Jobs
 
 
 class Work:
@@ -106,7 +106,7 @@ def test_one_run_too_many_is_turned_away_with_a_sentence(monkeypatch):
     monkeypatch.setattr(jobs, "LINE", 1)
     page, works = Jobs(), [Work() for _ in range(jobs.RUNS + 2)]
     started = [page.start(work) for work in works[:-1]]
-    with pytest.raises(RecipeError, match="Too many people are painting right now"):
+    with pytest.raises(RecipeError, match=r"^Too many people are painting right now: try again in a minute\.$"):
         page.start(works[-1])
     for job, work in zip(started, works, strict=False):
         page.stop(job.key)
@@ -125,8 +125,8 @@ def test_a_run_that_nobody_follows_ends(monkeypatch):
     assert followed(page, job.key) == {"status": "stopped True"}
 
 
-def test_old_runs_are_forgotten(monkeypatch):
-    monkeypatch.setattr(jobs, "KEPT", 2)
+def test_old_runs_are_forgotten_as_soon_as_what_they_show_takes_too_much(monkeypatch):
+    monkeypatch.setattr(jobs, "KEPT", 2 * len("step 1"))
     page, keys = Jobs(), []
     for _ in range(5):
         work = Work(1)

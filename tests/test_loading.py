@@ -13,9 +13,9 @@ from diffusers.training_utils import EMAModel
 from huggingface_hub import constants
 
 from guidance import ClipRecipe, ColorRecipe, generate
-from guidance.models import catalogue, files, kinds, loading
+from guidance.models import catalogue, kinds, loading
 from guidance.models.cache import Cache, weight
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.models.hand import twin
 from guidance.models.loading import open_model
 from tests.exact import tiny_unet
@@ -217,20 +217,20 @@ def test_a_fingerprint_is_that_of_the_file_as_it_is_now(tmp_path):
     path = tmp_path / "weights"
     for data in (b"first", b"another"):
         path.write_bytes(data)
-        assert files.fingerprint(path) == hashlib.sha256(data).hexdigest()[:12]
+        assert loading.fingerprint(path) == hashlib.sha256(data).hexdigest()[:12]
 
 
 def test_a_model_of_several_files_has_a_fingerprint_of_all_that_paint(tmp_path):
     DDPMPipeline(tiny_unet(), DDPMScheduler()).save_pretrained(tmp_path)
     weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
-    mark = files.fingerprint(weights)
+    mark = loading.fingerprint(weights)
     assert catalogue.fingerprint(str(tmp_path)) == open_model(str(tmp_path)).fingerprint == mark
     (tmp_path / "vae").mkdir()
     assert catalogue.fingerprint(str(tmp_path)) is None  # some of its weights are not here
     for part in ("vae", "text_encoder"):
         (tmp_path / part).mkdir(exist_ok=True)
         (tmp_path / part / ("model.safetensors" if part == "text_encoder" else weights.name)).write_text(part)
-    marks = [files.fingerprint(path) for path in sorted(tmp_path.glob("[vt]*/*.safetensors"), reverse=True)]
+    marks = [loading.fingerprint(path) for path in sorted(tmp_path.glob("[vt]*/*.safetensors"), reverse=True)]
     assert catalogue.fingerprint(str(tmp_path)) == "-".join([mark, *marks])
 
 

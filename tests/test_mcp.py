@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -14,18 +15,23 @@ import httpx
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 
-from guidance import metadata, settings
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
-from guidance.ui import limits, page
-from tests.fake import Fake
+from guidance import guides, settings
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import KEY, ClipRecipe, ColorRecipe, Recipe, form, from_json, to_json
+from guidance.ui import page
+from guidance.ui.server import limits
+from tests.fake import COLOUR, Edges, Fake
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A page over a fake that serves agents."""
-    demo = page.build(Fake())
-    yield page.launch(demo, host="127.0.0.1", port=None, mcp=True, quiet=True)
-    demo.close()
+    """A page over a fake that serves agents, with a guide from elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guides, "foreign", lambda: {"edges": Edges})
+        demo = page.build(Fake())
+        yield page.launch(demo, host="127.0.0.1", port=None, mcp=True, quiet=True)
+        demo.close()
 
 
 def ask(url: str, *calls: tuple[str, dict], headers: dict | None = None) -> tuple[dict, list]:
@@ -51,36 +57,48 @@ def pictures(result) -> list[tuple[tuple[int, int], object]]:
     assert len(shown) == len(named)
     files = [Image.open(io.BytesIO(httpx.get(link).content)) for link in named]
     assert [file.tobytes() for file in files] == [image.tobytes() for image in shown]
-    return [(file.size, metadata.from_json(file.info[metadata.KEY])) for file in files]
+    return [(file.size, from_json(file.info[KEY])) for file in files]
 
 
 def test_the_tools_are_the_endpoints_and_say_what_each_parameter_means(url):
     tools, _ = ask(url)
-    assert list(tools) == ["color", "clip", "digits"]
-    for tool, recipe in zip(tools.values(), (ColorRecipe, ClipRecipe, DigitRecipe), strict=True):
+    assert list(tools) == ["color", "clip", "digits", "brightness", "edges", "paint"]
+    for name, tool in tools.items():
         properties = tool.inputSchema["properties"]
-        assert list(properties) == list(recipe.__dataclass_fields__)
+        assert list(properties) == ([*form(guides.find(name))] if name != "paint" else ["recipe"])
         assert all(value["description"] for value in properties.values())
         assert "Args" not in tool.description
+    assert tools["edges"].description.startswith("Paint pictures with as many edges as asked. Gives PNG files")
+    edges, digits = (tools[name].inputSchema["properties"] for name in ("edges", "digits"))
+    assert edges["amount"] == {"type": "number", "default": 0.25, "description": "Amount. How many edges. From 0 to 2."}
+    assert edges["sizes"]["type"] == "integer"
+    assert edges["along"]["description"] == "Direction. Where they run. One of rows, columns."
+    assert edges["scale"]["description"].endswith(" From 0 to 10,000. Nothing: by rule.")
+    assert digits["count"]["description"].endswith(" From 1 to 1,000.")
+    assert tools["color"].inputSchema["properties"]["count"]["description"].endswith(" From 1 to 64.")
+    assert tools["paint"].inputSchema["required"] == ["recipe"]
 
 
 def test_an_agent_sees_the_pictures_and_can_fetch_their_files(url):
-    _, (two, digits, prompt) = ask(
+    both = Recipe(guides=Color("teal") + Brightness(0.2), steps=1)
+    _, (two, digits, prompt, edges, painted) = ask(
         url, ("color", {"color": "teal", "steps": 2, "count": 2}), ("digits", {"digits": "12", "steps": 1}),
-        ("clip", {"prompt": "a moon", "steps": 1}),
+        ("clip", {"prompt": "a moon", "steps": 1}), ("edges", {"amount": 1, "steps": 1}),
+        ("paint", {"recipe": to_json(both)}),
     )  # fmt: skip
     recipe = ColorRecipe(color="teal", steps=2, count=2)
     assert pictures(two) == [((8, 8), recipe.picture(0)), ((8, 8), recipe.picture(1))]
     assert [size for size, _ in pictures(digits)] == [(28, 28), (28, 28)]
     assert pictures(prompt)[0][1] == ClipRecipe(prompt="a moon", steps=1)
+    assert pictures(edges) == [((8, 8), Recipe(guides=(Edges(1),), steps=1))]
+    assert pictures(painted) == [((8, 8), both)]
 
 
 def test_an_agent_reads_the_sentence_when_something_is_wrong(url):
     _, results = ask(url, ("color", {"color": "$"}), ("color", {"steps": 0}), ("none", {}))
     assert all(result.isError for result in results)
     texts = [result.content[0].text for result in results]
-    assert texts[0].startswith("Colour must be a hex value")
-    assert texts[1] == "Steps must be a whole number from 1 to 1,000."
+    assert texts[:2] == [COLOUR, "Steps must be a whole number from 1 to 1,000."]
     assert "/" not in texts[2]
 
 
@@ -99,4 +117,4 @@ def test_agents_are_counted_as_the_visitors_they_are(monkeypatch):
         demo.close()
     assert seen == ["192.0.2.7"] * 3
     assert [result.isError for result in results] == [False, False, True]
-    assert results[2].content[0].text.startswith("That was more than 2 runs in a minute")
+    assert re.fullmatch(r"That was more than 2 runs in a minute; please go on in \d+ s\.", results[2].content[0].text)

@@ -10,9 +10,8 @@ from diffusers import DDIMPipeline, DDIMScheduler
 from guidance import settings
 from guidance.models import catalogue, clips, loading
 from guidance.models.cache import Cache, cache, weight
-from guidance.models.device import device, precision
+from guidance.models.device import activations, device, precision
 from guidance.models.layout import frozen
-from guidance.models.memory import activations
 from guidance.models.model import Model
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
 from tests.exact import generators, noise, tiny_unet

@@ -12,8 +12,9 @@ import pytest
 from gradio_client import Client
 from gradio_client.utils import Status
 
-from guidance import metadata
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, read_png
 from guidance.ui import page
 from tests.fake import Fake
 
@@ -57,14 +58,16 @@ def test_the_python_snippets_do_what_they_say(served, tmp_path, monkeypatch, cap
     url, compute = served
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     first, second = PYTHON
-    values = {}
-    exec(first.replace(ADDRESS.rstrip("/"), url), values)
+    values = {"files": []}
+    exec(first.replace(ADDRESS.rstrip("/"), url).replace("files = ", "files += "), values)
     assert compute.asked == [
         ColorRecipe(color="teal", count=2), ClipRecipe(prompt="a red sunset over the sea", steps=20),
-        DigitRecipe(digits="2026", scale=3),
+        DigitRecipe(digits="2026", scale=3), Recipe(guides=Color("teal") + Brightness()),
     ]  # fmt: skip
     paths = [file["path"] if isinstance(file, dict) else file for file in values["files"]]
-    assert [metadata.read_png(path) for path in paths] == [compute.asked[2].picture(k) for k in range(4)]
+    assert [read_png(path) for path in paths] == [
+        recipe.picture(k) for recipe in compute.asked for k in range(len(recipe.seeds))
+    ]
     exec(second.replace(ADDRESS.rstrip("/"), url), values)
     told = re.search(r"# (Colour must be .*)", second)[1]
     assert told in capsys.readouterr().out

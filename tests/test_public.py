@@ -1,27 +1,38 @@
 """A page for strangers: what they may ask for, how often, and what the server answers to requests meant to harm."""
 
 import contextvars
+import inspect
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import httpx
 import pytest
 from gradio.context import LocalContext
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from guidance import settings
-from guidance.checks import RecipeError
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
-from guidance.ui import gate, limits, page
-from tests.fake import Fake
-from tests.hostile import CLIENT, REQUESTS, Hostile
+from guidance import guides, settings
+from guidance.fields import RecipeError
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, to_json
+from guidance.ui import page
+from guidance.ui.html import words
+from guidance.ui.runs.jobs import WENT_WRONG
+from guidance.ui.server import api, gate, limits
+from tests.fake import LISTED, Fake, read
+from tests.hostile import CLIENT, FILES, REQUESTS, VALUES, Hostile, described, with_value
 
 # Paths of this machine that no answer may name.
 SECRETS = (str(Path(__file__).parent.parent), str(Path(page.gr.__file__).parent), str(Path.home()) + "/")
-LISTED = "johnowhitaker/ddpm-butterflies-32px"
+OFFERED = "johnowhitaker/ddpm-butterflies-32px"
+ENDPOINTS = ["color", "clip", "digits", "brightness", "paint"]
+TOO_MUCH = "Pictures times steps may be at most 100 here, and this comes to {} or more: ask for fewer."
+TOO_OFTEN = r"That was more than {} runs in a minute; please go on in \d+ s\."
 
 
 @pytest.fixture
@@ -33,13 +44,20 @@ def public(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def arrived() -> list:
+    """What has arrived in the functions of the API."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def url(arrived) -> Iterator[str]:
     """A public page over a fake, with no limit on how often."""
-    patch = pytest.MonkeyPatch()
+    patch, painted = pytest.MonkeyPatch(), api.painted
     patch.setattr(settings, "PUBLIC", True)
     patch.setattr(settings, "RATE", 0)
     patch.setattr(page, "POSTS", 0)
-    demo = page.build(Fake())
+    patch.setattr(api, "painted", lambda recipe, compute: arrived.append(recipe) or painted(recipe, compute))
+    demo = page.build(Fake(), read)
     yield page.launch(demo, host="127.0.0.1", port=None, quiet=True)
     demo.close()
     patch.undo()
@@ -75,6 +93,8 @@ def test_an_allowance_fills_up_again_and_forgets_the_oldest_visitors():
         (ClipRecipe(count=2, steps=10, travel=4, candidates=3), 120),
         (ClipRecipe(count=2, steps=10, preset="quality"), 20),
         (DigitRecipe(digits="2026", count=2, steps=15), 120),
+        (Recipe(guides=Color("teal") + Brightness(0.8), count=2, steps=10), 40),
+        (ColorRecipe(count=4, steps=40).unguided(), 160),
     ],
 )
 def test_work_is_pictures_times_the_steps_that_are_taken(recipe, work):
@@ -83,8 +103,9 @@ def test_work_is_pictures_times_the_steps_that_are_taken(recipe, work):
 
 def test_a_run_of_too_much_work_is_refused_before_it_begins():
     compute = Fake()
-    with pytest.raises(RecipeError, match="at most 100 here, and this comes to 160 or more: ask for fewer."):
+    with pytest.raises(RecipeError) as error:
         paint(limits.limited(compute, 0, 100), ColorRecipe(count=4, steps=40))
+    assert str(error.value) == TOO_MUCH.format(160)
     assert not compute.asked
     assert paint(limits.limited(compute, 0, 160), ColorRecipe(count=4, steps=40)) == 40
     assert paint(limits.limited(compute, 0, 0), ColorRecipe(count=64, steps=40)) == 40
@@ -95,10 +116,12 @@ def test_what_a_run_compares_is_one_run_of_all_their_work(monkeypatch):
     run = limits.limited(Fake(), 2, 100)
     recipes = [ColorRecipe(steps=40), ColorRecipe(steps=40, scale=0)]
     assert paint(run, *recipes) == 80
-    with pytest.raises(RecipeError, match="comes to 120 or more"):
+    with pytest.raises(RecipeError) as error:
         paint(run, *recipes, ColorRecipe(steps=40, scale=1))
-    with pytest.raises(RecipeError, match="more than 2 runs in a minute"):
+    assert str(error.value) == TOO_MUCH.format(120)
+    with pytest.raises(RecipeError) as error:
         paint(run, *recipes)
+    assert re.fullmatch(TOO_OFTEN.format(2), str(error.value))
 
 
 def test_the_server_s_own_runs_are_not_counted():
@@ -109,13 +132,17 @@ def test_the_server_s_own_runs_are_not_counted():
 def test_a_visitor_of_a_public_page_meets_every_limit_as_a_sentence(public):
     demo, client = served(Fake())
     try:
-        with pytest.raises(AppError, match="at most 100 here, and this comes to 128 or more"):
-            client.predict(steps=64, count=2, api_name="/color")
-        with pytest.raises(AppError, match="Model must be one of those that the page lists"):
-            client.predict(model="someone/else", api_name="/color")
+        two = to_json(Recipe(guides=Color() + Brightness(), steps=64))
+        for values, name in (({"steps": 64, "count": 2}, "/color"), ({"recipe": two}, "/paint")):
+            with pytest.raises(AppError, match=f"^{re.escape(TOO_MUCH.format(128))}$"):
+                client.predict(**values, api_name=name)
+        other = '{"guides": [], "model": "someone/else"}'
+        for values, name in (({"model": "someone/else"}, "/color"), ({"recipe": other}, "/paint")):
+            with pytest.raises(AppError, match=f"^{re.escape(LISTED)}$"):
+                client.predict(**values, api_name=name)
         for _ in range(3):
-            client.predict(model=LISTED, steps=1, api_name="/color")
-        with pytest.raises(AppError, match="more than 3 runs in a minute; please go on in"):
+            client.predict(model=OFFERED, steps=1, api_name="/color")
+        with pytest.raises(AppError, match=f"^{TOO_OFTEN.format(3)}$"):
             client.predict(steps=1, api_name="/digits")
     finally:
         demo.close()
@@ -125,27 +152,19 @@ def test_a_visitor_of_the_tabs_meets_them_too(public):
     demo = page.build(Fake())
     begin = next(fn for fn in demo.fns.values() if fn.name == "begin")
     visitor = SimpleNamespace(headers={}, client=SimpleNamespace(host="192.0.2.1"))
-    values = {"steps": 10, "count": 2} | {"scale": 0}
+    runner, values = begin.fn.__self__, {"steps": 10, "count": 2, "scale": 0}
 
     def asked() -> str:
         LocalContext.request.set(visitor)
-        names = [*controls_of(demo, begin)]
-        given = [values.get(name, block.value) for name, block in zip(names, begin.inputs, strict=True)]
-        runner = begin.fn.__self__
-        job = runner.jobs.jobs[begin.fn(visitor, *given)[0]]
+        given = {control: values.get(name, control.value) for control, name in runner.names.items()}
+        job = runner.jobs.jobs[begin.fn(given, visitor)[0]]
         with runner.jobs.moved:
             assert runner.jobs.moved.wait_for(lambda: job.state == "over", 60)
         return job.shown["status"][1]
 
     texts = [contextvars.copy_context().run(asked) for _ in range(4)]
     assert ["Done" in text for text in texts] == [True, True, True, False]
-    assert "more than 3 runs in a minute" in texts[3]
-
-
-def controls_of(demo, begin) -> list[str]:
-    """The names of what a handler is given: the recipe's fields come last."""
-    fields = list(ColorRecipe.__dataclass_fields__)
-    return [""] * (len(begin.inputs) - len(fields)) + fields
+    assert re.fullmatch(TOO_OFTEN.format(3), re.search("<p>(.*)</p>", texts[3])[1])
 
 
 def test_a_page_of_one_s_own_has_no_such_limits():
@@ -200,8 +219,8 @@ def test_nothing_is_monitored(url):
 
 def test_runs_are_refused_to_those_who_skip_the_queue(url):
     config = httpx.get(f"{url}config").json()
-    runs = [fn for fn in config["dependencies"] if fn["api_name"] in ("color", "clip", "digits")]
-    assert len(runs) == 3
+    runs = [fn for fn in config["dependencies"] if fn["api_name"] in ENDPOINTS]
+    assert len(runs) == len(ENDPOINTS)
     for fn in runs:
         for body in ({"data": [], "fn_index": fn["id"]}, {"data": [], "fn_index": fn["id"], "session_hash": "s"}):
             answer = httpx.post(f"{url}gradio_api/run/predict", json=body, timeout=60)  # torch may load
@@ -213,9 +232,71 @@ def test_runs_are_refused_to_those_who_skip_the_queue(url):
 def test_hostile_requests_get_an_answer_and_learn_nothing(url, hostile: Hostile):
     status, text, kind = hostile.send(url)
     assert status < 500, text[:500]
+    learns_nothing(text)
+    assert "html" not in kind or "<script>alert(1)" not in text
+
+
+def learns_nothing(text: str) -> None:
+    """An answer names neither code nor files of this machine."""
     for secret in ("Traceback", 'File "', "site-packages", "root:x:", *SECRETS):
         assert secret not in text
-    assert "html" not in kind or "<script>alert(1)" not in text
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_values_meant_to_harm_reach_our_functions_and_are_answered_by_a_sentence_or_pictures(url, arrived, value):
+    endpoints = described(url)
+    assert list(endpoints) == ENDPOINTS
+    for endpoint, parameters in endpoints.items():
+        for hostile in with_value(value, endpoint, parameters):
+            before = len(arrived)
+            status, text, _ = hostile.send(url)
+            learns_nothing(text)
+            if len(hostile.body) > gate.MAX_BODY:
+                assert (status, json.loads(text)) == (413, {"detail": "A request may have at most 1,000,000 bytes."})
+                assert len(arrived) == before
+                continue
+            assert (status, len(arrived)) == (200, before + 1)
+            event, data = re.findall(r"event: (complete|error)\ndata: (.*)", text)[-1]
+            if event == "error":
+                said = json.loads(data)["error"]
+                assert words.chinese(said) != said != WENT_WRONG  # what is ours has its Chinese
+            else:
+                assert json.loads(data)[0][0]["mime_type"] == "image/png"
+
+
+@pytest.mark.parametrize("value", FILES.values(), ids=FILES)
+def test_files_that_nobody_has_uploaded_do_not_reach_our_functions(url, arrived, value):
+    before = len(arrived)
+    for endpoint, parameters in described(url).items():
+        for hostile in with_value(value, endpoint, parameters):
+            status, text, _ = hostile.send(url)
+            learns_nothing(text)
+            assert status == 200 and text.endswith('event: error\ndata: {"error": null}\n\n')
+    assert len(arrived) == before
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_a_value_meant_to_harm_is_refused_by_a_sentence_in_every_place_of_every_tab_and_endpoint(value):
+    refused = 0
+    begins = [fn.fn.__self__ for fn in page.build(Fake(), read).fns.values() if fn.name == "begin"]
+    for runner in begins[:-1]:  # the last one fine-tunes
+        for changed in runner.names:
+            given = {name: value if control is changed else control.value for control, name in runner.names.items()}
+            try:
+                runner.ask(str, given)
+            except RecipeError as error:
+                refused += 1
+                assert words.chinese(str(error)) != str(error)
+    for kind in guides.every().values():
+        function = api.endpoint(kind, Fake())
+        defaults = {name: place.default for name, place in inspect.signature(function).parameters.items()}
+        for name in defaults:
+            try:
+                assert list(function(*(defaults | {name: value}).values()))[-1]
+            except gr.Error as error:
+                refused += 1
+                assert words.chinese(error.message) != error.message != WENT_WRONG
+    assert refused > 40
 
 
 def test_no_event_of_the_page_breaks_on_what_it_is_not_made_for(url):

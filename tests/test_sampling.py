@@ -6,7 +6,9 @@ from diffusers import DDIMPipeline, DDIMScheduler, DPMSolverMultistepScheduler
 
 from guidance.sampling.guides import network
 from guidance.sampling.sample import sample
-from guidance.sampling.schedule import Schedule, strengths
+from guidance.sampling.schedule import WEIGHTS, Schedule, strengths
+from guidance.sampling.seeds import stream
+from guidance.sampling.spectrum import wiener
 from tests.exact import Mixture, generators, noise, tiny_unet
 
 CONFIGS = {
@@ -95,3 +97,33 @@ def test_weights_are_indexed_by_the_timestep_and_the_counter_as_named():
 def test_an_interval_silences_the_rest():
     schedule = Schedule(DDIMScheduler().config, "ddim", 10)
     assert strengths(schedule, "constant", 0.2, 0.5) == [0, 0, 1, 1, 1, 0, 0, 0, 0, 0]
+
+
+def test_weights_never_leave_their_range():
+    schedule = Schedule(DDIMScheduler().config, "ddim", 25)
+    for kind in WEIGHTS:
+        assert len(strengths(schedule, kind)) == 25
+        assert all(0 <= weight <= 1 for weight in strengths(schedule, kind))
+
+
+def test_a_filtered_gradient_is_itself_without_noise_and_coarse_in_noise():
+    for shape in ((2, 3, 16, 16), (1, 1, 9, 14)):
+        gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        assert torch.allclose(wiener(gradient, 1.0, 0.0), gradient, atol=1e-5)
+        coarse = wiener(gradient, 0.1, 0.99)
+        assert coarse.shape == gradient.shape
+
+        def roughness(picture):
+            return (picture - picture.roll(1, -1)).square().mean() / picture.square().mean()
+
+        assert roughness(coarse) < 0.5 * roughness(gradient)
+    flat = torch.full((1, 3, 8, 8), 2.0)
+    filtered = wiener(flat, 0.5, 0.8)
+    assert torch.allclose(filtered, filtered.mean().expand_as(filtered), atol=1e-5) and 0 < filtered.mean() < 8
+
+
+def test_a_stream_is_its_seed_s_and_each_key_has_another():
+    assert torch.equal(stream(7).get_state(), torch.Generator().manual_seed(7).get_state())
+    assert torch.equal(stream(7, 0, 0).get_state(), stream(7).get_state())
+    states = [bytes(stream(*key).get_state().numpy()) for key in ((7,), (8,), (7, 1), (7, 1, 1), (7, 0, 1), (8, 1))]
+    assert len(set(states)) == len(states)

@@ -17,7 +17,7 @@ import gradio as gr
 import pytest
 from PIL import Image
 
-from guidance import cielab, guides
+from guidance import cielab, guides, settings
 from guidance.fields import RecipeError, choices, look
 from guidance.guides.brightness import Brightness
 from guidance.guides.color import Color
@@ -27,7 +27,7 @@ from guidance.ui.html import pictures, words
 from guidance.ui.runs import jobs, painting
 from guidance.ui.tabs import color, controls, digits, prompt
 from guidance.ui.tabs.guide import COUNT, beside
-from tests.fake import PAGE, WRONG, Fake, read
+from tests.fake import LISTED, PAGE, WRONG, Fake, read
 
 ROOT = Path(__file__).parent.parent
 KINDS = list(guides.every().values())
@@ -107,12 +107,14 @@ def test_a_run_shows_previews_and_then_pictures_that_carry_their_recipe(tmp_path
     }
 
 
-def test_each_picture_is_in_the_page_once():
-    for changes in ({}, {"compare": "grid", "x": "scale", "xs": "0.2; 0.5", "y": "seed", "ys": "1"}):
-        view = handle(Fake(), steps=1, **changes)["view"]
-        urls = re.findall(r"data:image/png[^\"]+", view)
-        assert len(urls) == view.count("data-save") == 4 if not changes else len(urls) == 3
-        assert "<a " not in view
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [({}, 4), ({"compare": "grid", "x": "scale", "xs": "0.2; 0.5", "y": "seed", "ys": "1"}, 2 + 1)],  # the whole grid
+)
+def test_each_picture_is_in_the_page_once_with_a_button_that_saves_it(changes, number):
+    view = handle(Fake(), steps=1, **changes)["view"]
+    assert view.count("data:image/png") == view.count("data-save=") == number
+    assert "<a " not in view
 
 
 def test_recipes_stay_out_of_the_pngs_when_they_are_switched_off(tmp_path):
@@ -366,6 +368,28 @@ def test_what_is_no_recipe_for_a_tab_is_answered_by_a_sentence_and_keeps_no_othe
     tabs, *updates = recalled.fn(json.dumps([*texts, to_json(DigitRecipe(digits="7"))]))
     assert tabs.selected == "digits"
     assert "7" in [update for update in updates if isinstance(update, str)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"files": None}, "Fine-tuning takes 10 to 500 pictures."),
+        ({"files": [{"path": "a.png"}] * 501}, "Fine-tuning takes 10 to 500 pictures."),
+        ({"name": "../x"}, "The name must be small letters, digits and hyphens, such as my-pictures."),
+        ({"name": "made"}, "There is a model of that name already: choose another."),
+        ({"model": "/etc"}, LISTED),
+        ({"minutes": 0}, "Minutes must be a number from 0.05 to 1440."),
+        ({"rate": True}, "Learning rate must be a number from 1e-07 to 0.01."),
+    ],
+)
+def test_what_fine_tuning_does_not_take_is_answered_by_a_sentence(monkeypatch, tmp_path, changes, expected):
+    monkeypatch.setattr(settings, "TRAINED", tmp_path)
+    (tmp_path / "made").mkdir()
+    tab = handlers("begin")[-1].fn.__self__
+    assert sorted(tab.names.values()) == ["files", "minutes", "model", "name", "rate"]
+    _, status, *_ = tab.begin(standing(tab, **{"files": [{"path": "a.png"}] * 10} | changes), Request())
+    assert text(status) == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
 def test_only_the_api_is_open_and_all_runs_share_their_slots():

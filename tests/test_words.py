@@ -90,7 +90,8 @@ def test_every_sentence_of_a_run_or_an_error_has_one(path):
 
 
 def test_no_entry_is_left_over(shown):
-    known = shown | {named(*field) for kind in (*guides.every().values(), Recipe) for field in kind.model_fields.items()}
+    kinds = (*guides.every().values(), Recipe)
+    known = shown | {named(*field) for kind in kinds for field in kind.model_fields.items()}
     known |= set(re.findall(r"say\('([^']+)'\)", (CODE / "ui" / "html" / "page.js").read_text()))
     for path in CODE.rglob("*.py"):
         known |= {text(node) for node in nodes((ast.Constant, ast.JoinedStr), path)}

@@ -10,15 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from guidance import settings
-from guidance.checks import RecipeError
-from guidance.generation import Frame
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
+from guidance import guides, settings
+from guidance.fields import RecipeError
+from guidance.frame import Frame
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError
-from guidance.ui import page, run, zero
+from guidance.ui import page
+from guidance.ui.runs import painting
+from guidance.ui.server import zero
 
 ROOT = Path(__file__).parent.parent
-RECIPES = (ColorRecipe(color="teal", count=3), ClipRecipe(prompt="a moon"), DigitRecipe(digits="2026"))
+BOTH = Recipe(guides=Color("teal") + Brightness(0.8), count=3)
+RECIPES = (ColorRecipe(color="teal", count=3), ClipRecipe(prompt="a moon"), DigitRecipe(digits="2026"), BOTH)
 needs_spaces = pytest.mark.skipif(
     importlib.util.find_spec("spaces") is None, reason="spaces is not installed: pip install -e '.[test]'"
 )
@@ -27,7 +32,8 @@ needs_spaces = pytest.mark.skipif(
 def frame(step: int, steps: int) -> Frame:
     """A frame as a run makes them."""
     x = torch.rand(2, 3, 4, 4)
-    return Frame(step, steps, x, lambda x0: x0, {"colour": torch.rand(2)}, x, x[:, :1], 0.5, ("a note",))
+    losses = {"colour": torch.rand(2)}
+    return Frame(step, steps, x, lambda x0: x0, losses, x, x[:, :1], 0.5, ("a note",), "0123456789ab")
 
 
 def gpu(duration):
@@ -56,9 +62,9 @@ def test_frames_travel_and_an_end_by_a_sentence_stays_one():
 
     lent = zero.lend(compute, gpu)(ColorRecipe())
     first, second = next(lent), next(lent)
-    assert (first.step, second.step, first.notes) == (1, 2, ("a note",))
+    assert (first.step, second.step, first.notes, first.weights) == (1, 2, ("a note",), "0123456789ab")
     assert first.x0.shape == first.x_t.shape == (2, 3, 4, 4)
-    with pytest.raises(RecipeError, match="Lower the scale."):
+    with pytest.raises(RecipeError, match=r"^Lower the scale\.$"):
         next(lent)
 
 
@@ -85,6 +91,8 @@ def test_longer_runs_ask_for_more_time_within_bounds():
     assert seconds(count=16) < seconds(count=16, model="google/ddpm-cat-256") <= zero.MOST
     assert seconds(count=64, steps=1000, method="full") == zero.MOST
     assert zero.duration(ClipRecipe(count=9)) < zero.duration(ClipRecipe(count=9, preset="quality"))
+    assert seconds(color="teal", count=3) < zero.duration(BOTH)
+    assert zero.duration(ColorRecipe(count=16).unguided()) == seconds(count=16)
     assert all(isinstance(zero.duration(recipe), int) for recipe in RECIPES)
 
 
@@ -95,13 +103,13 @@ def test_elsewhere_nothing_changes(monkeypatch):
 
 def test_the_queue_lets_more_than_one_run_in():
     limits = [fn.concurrency_limit for fn in page.build().fns.values() if fn.concurrency_id == "runs"]
-    assert limits == [run.SLOTS["concurrency_limit"]] * 3
+    assert limits == [painting.SLOTS["concurrency_limit"]] * (len(guides.every()) + 1)
     assert limits[0] > 1
 
 
 @needs_spaces
 def test_the_decorator_is_transparent_off_zerogpu():
-    code = "import spaces; from guidance.ui import zero; f = lambda recipe: iter([1]); assert spaces.GPU(f) is f"
+    code = "import spaces; from guidance.ui.server import zero; f = lambda recipe: iter([1]); assert spaces.GPU(f) is f"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPACES_")}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
 

@@ -34,9 +34,12 @@ wrappers.torch = SimpleNamespace(
 import gradio as gr
 from gradio.context import LocalContext
 
-from guidance.checks import RecipeError
-from guidance.recipes import ClipRecipe, ColorRecipe, DigitRecipe
-from guidance.ui import page, zero
+from guidance.fields import RecipeError
+from guidance.guides.brightness import Brightness
+from guidance.guides.color import Color
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
+from guidance.ui import page
+from guidance.ui.server import zero
 
 with gr.Blocks() as demo:
     pass
@@ -45,9 +48,11 @@ LocalContext.blocks.set(demo)
 
 compute, read = zero.adapted(page.compute, page.read)
 made = {}
-for recipe in (ColorRecipe(steps=3, count=2), ClipRecipe(steps=2), DigitRecipe(digits="12", steps=5)):
+both = Recipe(guides=Color("teal") + Brightness(0.8), steps=3)
+for recipe in (ColorRecipe(steps=3, count=2), ClipRecipe(steps=2), DigitRecipe(digits="12", steps=5), both):
     frames = list(compute(recipe))
     assert [frame.step for frame in frames] == list(range(1, len(frames) + 1)), frames
+    assert frames[-1].weights
     made[recipe] = frames[-1].images()
 run = compute(ColorRecipe(steps=30))
 next(run)
@@ -59,7 +64,7 @@ except RecipeError as error:
 else:
     sys.exit("A folder without a model was painted with.")
 assert [digit for digit, _ in read(made[DigitRecipe(digits="12", steps=5)])] == [1, 2]
-assert len(released) == len(durations) == 6, (durations, released)
+assert len(released) == len(durations) == 7, (durations, released)
 assert durations[:2] == [zero.duration(ColorRecipe(steps=3, count=2)), zero.duration(ClipRecipe(steps=2))]
 # The worker's pictures are those of a run without one; only now may this process use torch for itself.
 for recipe, images in made.items():

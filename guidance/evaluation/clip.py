@@ -14,7 +14,7 @@ from tqdm import tqdm
 from guidance import settings
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
-from guidance.evaluation.tables import Table
+from guidance.evaluation.tables import Table, plot
 from guidance.frame import to_pixels
 from guidance.guides.prompt import Prompt
 from guidance.models import catalogue
@@ -135,12 +135,12 @@ def measure(judge: nn.Module, known: Tensor, asked: list[Asked], made: Tensor) -
 
     `made` (R * len(asked), 3, H, W) has a picture for each prompt, then another for each, and so on.
     """
-    shares = {"one attribute %": [], "two to four %": []}
-    for k, (_, names) in enumerate(asked):
-        kind = "one attribute %" if len(names) == 1 else "two to four %"
-        shares[kind].append(shows(judge, made[k :: len(asked)], names).float().mean())
-    means = {kind: 100 * torch.stack(values).mean().item() for kind, values in shares.items()}
-    return means | {"KID x 1000": metrics.kid(metrics.features(judge, made), known), "contrast": metrics.contrast(made)}
+    all_shown = [shows(judge, made[k :: len(asked)], names).float().mean() for k, (_, names) in enumerate(asked)]
+    shares, single = torch.stack(all_shown), torch.tensor([len(names) == 1 for _, names in asked])
+    return {
+        "one attribute %": 100 * shares[single].mean().item(), "two to four %": 100 * shares[~single].mean().item(),
+        "KID x 1000": metrics.kid(metrics.features(judge, made), known), "contrast": metrics.contrast(made),
+    }  # fmt: skip
 
 
 def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
@@ -149,7 +149,6 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     The presets paint `seeds` pictures of each prompt, the other rows one. Every row's pictures are kept in `out`; those
     that an earlier run left there are not drawn again.
     """
-    out.mkdir(parents=True, exist_ok=True)
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
     table, made, seconds = Table(out / "clip.json"), {}, {}
@@ -168,7 +167,13 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in sides for turn in turns]
     grid(torch.stack(rows), len(sides) * seeds).save(out / "clip.png")
     negatives(judge, seeds)
-    plot(table.rows, out / "clip-plot.png")
+    # Over the scale, ours and the course's, all with one picture a prompt.
+    curves = {label: [row for row in table.rows if row["setting"] == label + ONE or row["setting"].startswith(f"{label}, scale")] for label in ("fast", "course")}
+    for curve in curves.values():
+        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"].removesuffix(ONE)].guides[0].scale)
+    curves |= {label: [row for row in table.rows if row["setting"] == label + ONE] for label in ("unguided", "quality")}
+    plot(out / "clip-plot.png", curves, "KID x 1000", "two to four %",
+         ylabel="pictures that show all of two to four attributes, %")  # fmt: skip
 
 
 def negatives(judge: nn.Module, seeds: int) -> None:
@@ -180,22 +185,3 @@ def negatives(judge: nn.Module, seeds: int) -> None:
         sets = [bare, *(pictures(ClipRecipe(prompt=prompt), 4 * seeds) for prompt in asked)]
         shares = [100 * shows(judge, batch, [name]).float().mean().item() for batch in sets]
         print(f"| {name} | " + " | ".join(f"{share:.0f}" for share in shares) + " |", flush=True)
-
-
-def plot(rows: list[dict], path: Path) -> None:
-    """Success with two to four attributes against KID over the scale, ours and the course's, one picture a prompt."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4.4), layout="constrained")
-    axes = figure.subplots()
-    for label in ("fast", "course"):
-        curve = [row for row in rows if row["setting"] == label + ONE or row["setting"].startswith(f"{label}, scale")]
-        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"].removesuffix(ONE)].guides[0].scale)
-        points = [(row["KID x 1000"], row["two to four %"]) for row in curve]
-        axes.plot(*zip(*points, strict=True), "o-", label=label, markersize=4)
-    for row in rows:
-        if row["setting"] in ("unguided" + ONE, "quality" + ONE):
-            axes.plot(row["KID x 1000"], row["two to four %"], "s", label=row["setting"].removesuffix(ONE))
-    axes.set(xlabel="KID x 1000", ylabel="pictures that show all of two to four attributes, %")
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
-from guidance.evaluation.tables import Table
+from guidance.evaluation.tables import Table, plot
 from guidance.guides.color import Color, target
 from guidance.models import catalogue
 from guidance.recipe import ColorRecipe, Recipe
@@ -31,19 +31,16 @@ def measure(judge: torch.nn.Module, known: Tensor, bare: Tensor, sets: dict[str,
     guided = torch.cat(list(sets.values()))
     before = torch.cat([metrics.color_distance(bare, target(color)) for color in sets]).mean()
     after = torch.cat([metrics.color_distance(batch, target(color)) for color, batch in sets.items()]).mean()
+    contrast, distance = metrics.contrast(guided), metrics.kid(metrics.features(judge, guided), known)
     return {
-        "distance": after.item(),
-        "distance / unguided": (after / before).item(),
-        "contrast": metrics.contrast(guided),
-        "contrast / unguided": metrics.contrast(guided) / metrics.contrast(bare),
-        "KID x 1000": metrics.kid(metrics.features(judge, guided), known),
-        "confidence": metrics.confidence(judge, guided),
-    }
+        "distance": after.item(), "distance / unguided": (after / before).item(),
+        "contrast": contrast, "contrast / unguided": contrast / metrics.contrast(bare),
+        "KID x 1000": distance, "confidence": metrics.confidence(judge, guided),
+    }  # fmt: skip
 
 
 def evaluate(out: Path, seeds: int = 8) -> None:
     """Print the table over COLORS x seeds, save the plot, and a sheet of the default's pictures, a colour a row."""
-    out.mkdir(parents=True, exist_ok=True)
     judge = catalogue.judge()
     known = metrics.features(judge, data(2048, skip=2048))
     bare = pictures(Recipe(), seeds)
@@ -60,20 +57,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
             table.add({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
             if recipe == ColorRecipe():
                 grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")
-    plot(table.rows, out / "color-plot.png")
-
-
-def plot(rows: list[dict], path: Path) -> None:
-    """Distance to the colour against contrast and KID, a curve per setting."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    for axes, measured in zip(figure.subplots(1, 2), ("contrast / unguided", "KID x 1000"), strict=True):
-        for setting in SETTINGS:
-            curve = sorted((row for row in rows if row["setting"] == setting), key=lambda row: row["scale"])
-            points = [[row["distance / unguided"] for row in curve], [row[measured] for row in curve]]
-            axes.plot(*points, "o-", label=setting, markersize=4)
-        axes.axvline(0.15, color="grey", linewidth=0.8, linestyle=":")
-        axes.set(xlabel="colour distance / unguided (CIELAB)", ylabel=measured)
-        axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    curves = {setting: sorted((row for row in table.rows if row["setting"] == setting), key=lambda row: row["scale"])
+              for setting in SETTINGS}  # fmt: skip
+    plot(out / "color-plot.png", curves, "distance / unguided", "contrast / unguided", "KID x 1000", mark=0.15,
+         xlabel="colour distance / unguided (CIELAB)")  # fmt: skip

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from guidance.evaluation import metrics
-from guidance.evaluation.tables import Table
+from guidance.evaluation.tables import Table, plot
 from guidance.fields import choices
 from guidance.frame import to_pixels
 from guidance.guides.digits import Digits
 from guidance.models import catalogue
-from guidance.models.digits import DENOISERS, SCHEDULER
 from guidance.models.model import Model
+from guidance.models.networks import DENOISERS, SCHEDULER
 from guidance.recipe import DigitRecipe, Recipe
 from guidance.sampling.guides import classifier_free
 from guidance.sampling.sample import sample
@@ -46,11 +46,9 @@ def passes(recipe: Recipe) -> int:
 
 def drawn(recipe: Recipe, labels: list[int]) -> Tensor:
     """The 8-bit pictures of these labels, (N, 1, 28, 28) uint8, picture k from seed k."""
-    made = []
-    for first in tqdm(range(0, len(labels), 100), leave=False, unit="hundred"):
-        digits = "".join(map(str, labels[first : first + 100]))
-        made.append(to_pixels(images(recipe.change(digits=digits, seed=first))))
-    return torch.cat(made)
+    firsts = tqdm(range(0, len(labels), 100), leave=False, unit="hundred")
+    parts = (recipe.change(digits="".join(map(str, labels[first : first + 100])), seed=first) for first in firsts)
+    return torch.cat([to_pixels(images(part)) for part in parts])
 
 
 def notebook_drawn(weights: Path, labels: list[int]) -> Tensor:
@@ -76,11 +74,9 @@ def measure(judge: nn.Module, pictures: Tensor, labels: list[int], known: Tensor
     features, chances = judged(judge, pictures)
     right = chances.argmax(1) == torch.tensor(labels)
     return {
-        "accuracy %": 100 * right.float().mean().item(),
-        "confidence %": 100 * chances.amax(1).mean().item(),
-        "Frechet": metrics.frechet(features, known),
-        "coverage": metrics.coverage(features, known),
-    }
+        "accuracy %": 100 * right.float().mean().item(), "confidence %": 100 * chances.amax(1).mean().item(),
+        "Frechet": metrics.frechet(features, known), "coverage": metrics.coverage(features, known),
+    }  # fmt: skip
 
 
 def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
@@ -88,7 +84,6 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
 
     The course's own recipe stands beside them if `train notebook-digits` has been run, over a fiftieth.
     """
-    out.mkdir(parents=True, exist_ok=True)
     judge = catalogue.digit_judge().cpu()
     (train, classes), (test, truth) = mnist(data, "train"), mnist(data, "test")
     known, chances = judged(judge, test)
@@ -110,23 +105,9 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
     if (weights := NOTEBOOK_RUN.out / "model.safetensors").exists():
         labels = truth[: count // 50].tolist()
         add("the course's recipe", notebook_drawn(weights, labels), labels, NOTEBOOK)
-    plot(table.rows, out / "digits-plot.png")
-
-
-def plot(rows: list[dict], path: Path) -> None:
-    """Accuracy and Frechet distance over the scale, a curve per kind of guidance, all from as many pictures."""
-    from matplotlib.figure import Figure
-
-    rows = [row for row in rows if row["what"] in SCALES]
-    fewest = min(row["pictures"] for row in rows)
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    for axes, measured in zip(figure.subplots(1, 2), ("accuracy %", "Frechet"), strict=True):
-        for guidance in SCALES:
-            curve = [row for row in rows if row["what"] == guidance and row["conditioning"] == DEFAULT.conditioning]
-            alike = (DEFAULT.solver, DEFAULT.steps, fewest)
-            curve = [row for row in curve if (row["solver"], row["steps"], row["pictures"]) == alike]
-            points = sorted({(row["scale"], row[measured]) for row in curve})
-            axes.plot(*zip(*points, strict=True), "o-", label=guidance, markersize=4)
-        axes.set(xlabel="scale", ylabel=measured, yscale="log" if measured == "Frechet" else "linear")
-        axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    # A curve per kind of guidance over the scale, of recipes that differ in nothing else.
+    alike = (DEFAULT.conditioning, DEFAULT.solver, DEFAULT.steps, count // 10)
+    rows = [row for row in table.rows if tuple(row[k] for k in ("conditioning", "solver", "steps", "pictures")) == alike]
+    curves = {guidance: sorted((row for row in rows if row["what"] == guidance), key=lambda row: row["scale"])
+              for guidance in SCALES}  # fmt: skip
+    plot(out / "digits-plot.png", curves, "scale", "accuracy %", "Frechet")

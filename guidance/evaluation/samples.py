@@ -8,10 +8,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from guidance.evaluation import metrics
-from guidance.frame import to_images, to_pixels
+from guidance.frame import sheet, to_images, to_pixels
 from guidance.models import catalogue
 from guidance.recipe import Recipe
-from guidance.sheets import sheet
 from guidance.steer import images
 from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
@@ -19,11 +18,8 @@ from guidance.training.landscapes import ATTRIBUTES, attributes
 
 def pictures(recipe: Recipe, count: int) -> Tensor:
     """The 8-bit pictures of `count` seeds from the recipe's on, (count, 3, H, W) in [-1, 1]."""
-    made = []
-    for first in tqdm(range(0, count, 32), leave=False):
-        part = recipe.replace(seed=recipe.seed + first, count=min(32, count - first))
-        made.append(to_pixels(images(part)))
-    return torch.cat(made).float() / 127.5 - 1
+    parts = [recipe.replace(seed=recipe.seed + k, count=min(32, count - k)) for k in range(0, count, 32)]
+    return torch.cat([to_pixels(images(part)) for part in tqdm(parts, leave=False)]).float() / 127.5 - 1
 
 
 def data(count: int, skip: int = 0) -> Tensor:
@@ -42,9 +38,8 @@ def evaluate(out: Path, count: int = 512) -> None:
     real = data(4096)
     floor, reference = real[:count], real[2048:]
     rows = [("painted pictures (floor)", floor)]
-    for solver, steps in (("ddim", 40), ("dpm++", 15)):
-        recipe = Recipe(solver=solver, steps=steps)
-        rows.append((f"samples, {solver}, {steps} steps", pictures(recipe, count)))
+    rows += [(f"samples, {solver}, {steps} steps", pictures(Recipe(solver=solver, steps=steps), count))
+             for solver, steps in (("ddim", 40), ("dpm++", 15))]  # fmt: skip
     known = metrics.features(judge, reference)
     print(f"{count} pictures against {len(reference)} painted ones\n")
     print("| pictures | KID x 1000 | confidence | contrast |\n|---|---|---|---|")

@@ -5,7 +5,7 @@ import pkgutil
 import re
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from guidance import settings
 from guidance.fields import RecipeError
@@ -13,28 +13,50 @@ from guidance.guides.base import Guide
 
 GROUP = "guidance.guides"  # of entry points, each a subclass of Guide; off on public pages
 FORMER = {"clip": "prompt"}  # names that recipes, commands and endpoints of version 0.1 have
+TAKEN = {*FORMER, "paint", "again", "train", "finetune", "evaluate", "bench", "deploy", "history"}  # by commands, tabs
+NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 log = logging.getLogger(__name__)
+loaded: dict[EntryPoint, type[Guide] | None] = {}  # by what brings it; None if it cannot be had
 
 
 @lru_cache(1)
+def files() -> list[str]:
+    """The modules of this folder."""
+    return [f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)]
+
+
 def own() -> dict[str, type[Guide]]:
     """The guides of this folder by their names."""
-    for module in pkgutil.iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
+    for name in files():
+        import_module(name)
     return {kind.name: kind for kind in descendants(Guide) if kind.__module__.startswith(__name__) and named(kind)}
 
 
 @lru_cache(1)
+def entries() -> tuple[EntryPoint, ...]:
+    """What installed packages say that they bring."""
+    return tuple(entry_points(group=GROUP))
+
+
 def foreign() -> dict[str, type[Guide]]:
     """Those that installed packages bring; one that cannot be loaded is left out, and the log says so."""
-    found = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            kind = entry.load()
-            found[kind.name] = kind
-        except Exception:
-            log.exception("The guide %s could not be loaded.", entry.name)
-    return found
+    for entry in entries():
+        if entry not in loaded:
+            loaded[entry] = None  # its module may ask for the guides that there are
+            try:
+                loaded[entry] = fitting(entry.load())
+            except Exception as error:
+                log.warning("The guide %s is left out: %s: %s", entry.name, type(error).__name__, error)
+    return {kind.name: kind for kind in loaded.values() if kind}
+
+
+def fitting(kind: type[Guide]) -> type[Guide]:
+    """A guide from elsewhere; ValueError unless it is one, with a name that is free."""
+    if not (isinstance(kind, type) and issubclass(kind, Guide) and NAME.fullmatch(getattr(kind, "name", ""))):
+        raise ValueError("It must be a subclass of Guide with a name of small letters, digits and underscores.")
+    if kind.name in {*own(), *TAKEN, *(other.name for other in loaded.values() if other)}:
+        raise ValueError(f"The name {kind.name} is taken.")
+    return kind
 
 
 def named(kind: type[Guide]) -> bool:

@@ -15,7 +15,8 @@ class Brightness(LossGuide):
     curve: ClassVar[str] = "brightness"
     fades: ClassVar[bool] = True
     words: ClassVar[dict[str, str]] = {
-        "Brightness": "亮度", "brightness": "亮度", "Level": "亮度", "From black, 0, to white, 1.": "从黑（0）到白（1）。",
+        "Brightness": "亮度", "brightness": "亮度", "Level": "亮度",
+        "From black, 0, to white, 1.": "从黑（0）到白（1）。",
         "Paint pictures as light or as dark as asked.": "按要求把图片画得更亮或更暗。",
     }  # fmt: skip
 

@@ -8,8 +8,7 @@ from typing import TypeVar
 from torch import nn
 
 from guidance import progress, settings
-from guidance.models.errors import ModelError
-from guidance.models.memory import free
+from guidance.models.device import ModelError, free
 
 Thing = TypeVar("Thing")
 

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
 from guidance import settings
-from guidance.models import files, kinds
+from guidance.frame import to_pixels
+from guidance.models import kinds, loading
 from guidance.models.cache import cache
 from guidance.models.device import building, device
-from guidance.models.digits import DENOISERS, SCHEDULER, DigitClassifier, DigitJudge
 from guidance.models.loading import open_model, schedule
 from guidance.models.model import Model
-from guidance.models.networks import AttributeNetwork
+from guidance.models.networks import DENOISERS, SCHEDULER, AttributeNetwork, DigitClassifier, DigitJudge
 
 BUILT_IN = {"landscapes": settings.ASSETS / "landscapes"}
 DIGITS = settings.ASSETS / "digits"
@@ -41,14 +42,14 @@ def fingerprint(name: str) -> str | None:
     kind, _, way = name.partition("/")
     folder = Path(source(name)).expanduser()
     if kind == "digits":
-        return files.fingerprint(DIGITS / f"{way or 'embedding'}.safetensors")
+        return loading.fingerprint(DIGITS / f"{way or 'embedding'}.safetensors")
     if not folder.is_dir():
         return next((model.fingerprint for held, model in cache.loaded() if held == name), None)
     places = ("vae", "text_encoder") if (folder / "vae").is_dir() else ()
-    names = [*files.WEIGHTS, "model.safetensors", "pytorch_model.bin"]
+    names = [*loading.WEIGHTS, *loading.TEXT_WEIGHTS]
     found = [next((folder / place / name for name in names if (folder / place / name).exists()), None)
              for place in ("unet" if (folder / "unet").is_dir() else "", *places)]  # fmt: skip
-    return None if None in found else "-".join(map(files.fingerprint, found))
+    return None if None in found else "-".join(map(loading.fingerprint, found))
 
 
 def noise_schedule(name: str) -> dict:
@@ -73,7 +74,7 @@ def digits(conditioning: str) -> Model:
     """The digit model that is told the class in this way; eps(x_t, t, labels)."""
     path = DIGITS / f"{conditioning}.safetensors"
     # So narrow a network gains nothing from bf16.
-    return Model(read(DENOISERS[conditioning], path, device()), SCHEDULER, fingerprint=files.fingerprint(path))
+    return Model(read(DENOISERS[conditioning], path, device()), SCHEDULER, fingerprint=loading.fingerprint(path))
 
 
 def digit_classifier(name: str) -> DigitClassifier:
@@ -84,6 +85,15 @@ def digit_classifier(name: str) -> DigitClassifier:
 def digit_judge() -> DigitJudge:
     """The network that reads digits and never guides."""
     return cache.get("digits/judge", lambda: read(DigitJudge, DIGITS / "judge.safetensors", device()))
+
+
+def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
+    """What a network that never guides reads in pictures of digits: (digit, confidence in [0, 1]) for each."""
+    network = digit_judge()
+    x = to_pixels(pictures).to(next(network.parameters()).device) / 127.5 - 1
+    with torch.no_grad():
+        confidence, digits = torch.cat([network(part) for part in x.split(256)]).softmax(1).max(1)
+    return list(zip(digits.tolist(), confidence.tolist(), strict=True))
 
 
 def judge() -> AttributeNetwork:

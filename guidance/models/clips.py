@@ -19,10 +19,9 @@ from torch.nn.functional import interpolate, normalize
 from torchvision.transforms.functional import to_tensor
 
 from guidance import progress, settings
-from guidance.models import files
+from guidance.models import loading
 from guidance.models.cache import cache
-from guidance.models.device import building, device, precision
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError, building, device, precision
 from guidance.models.hub import fetch, online
 from guidance.models.layout import frozen
 from guidance.models.model import padded
@@ -193,6 +192,6 @@ def get(name: str) -> Clip:
 def fingerprint(name: str) -> str | None:
     """The fingerprint of a CLIP's weights; None while they are not among the files here."""
     if name == "landscapes":
-        return files.fingerprint(settings.ASSETS / "clip" / "open_clip_model.safetensors")
+        return loading.fingerprint(settings.ASSETS / "clip" / "open_clip_model.safetensors")
     path = cached(open_clip.get_pretrained_cfg(*name.split("/"))["hf_hub"].strip("/"))
-    return files.fingerprint(Path(path).resolve()) if path else None
+    return loading.fingerprint(Path(path).resolve()) if path else None

@@ -5,8 +5,8 @@ import copy
 from torch import nn
 
 from guidance.models import kinds
-from guidance.models.errors import ModelError
-from guidance.models.model import Model
+from guidance.models.device import ModelError
+from guidance.models.model import LatentModel, Model
 
 TAKEN = "a DDPMPipeline, a DDIMPipeline, a StableDiffusionPipeline, or a UNet2DModel and its scheduler"
 
@@ -35,8 +35,6 @@ def opened(held: object, scheduler: object = None) -> Model:
     if not kinds.LATENT & set(parts):
         kinds.pixel(about, source)
         return Model(twin(unet), kinds.scheduled(schedule, source), shared=True)
-    from guidance.models.latent import LatentModel
-
     vae, text = parts.get("vae"), parts.get("text_encoder")
     configs = [{} if part is None else config(part) for part in (vae, text)]
     kinds.latent(parts, about, *configs, source)

@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 from tqdm import tqdm
 
 from guidance import progress
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 
 
 def online(timeout: float = 3.0) -> bool:

@@ -2,7 +2,7 @@
 
 from diffusers import DDIMScheduler
 
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 
 # Schedulers of the discrete family: they differ in the solver, which is ours, and agree in the noise schedule.
 SCHEDULERS = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC", "Euler", "LMS", "Heun", "DEIS", "KDPM")

@@ -6,7 +6,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from tqdm import tqdm
 
-from guidance.sheets import sheet
+from guidance.frame import sheet
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
 from guidance.training.trainer import Settings, train
 

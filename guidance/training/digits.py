@@ -11,7 +11,7 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample, mse_los
 from torchvision.datasets import MNIST
 from tqdm import tqdm
 
-from guidance.models.digits import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
+from guidance.models.networks import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
 from guidance.training.trainer import Settings, keep, save_half, train
 
 DATA = Path("runs/mnist")

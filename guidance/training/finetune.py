@@ -12,14 +12,14 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
+from guidance.frame import sheet
 from guidance.models import catalogue
-from guidance.models.errors import ModelError
+from guidance.models.device import ModelError
 from guidance.models.loading import open_model
 from guidance.models.model import Model
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
-from guidance.sheets import sheet
 from guidance.training import publish
 from guidance.training.trainer import Settings, train
 

@@ -59,7 +59,7 @@ def test_painting_previews_and_ends_in_pictures_that_can_be_kept(page, tmp_path)
     page.wait_for_selector(FINAL)
     assert status(page, "done").startswith("Done: 2 pictures in 30 steps")
     assert page.evaluate("window.states") == ["preview", "final"]
-    assert [page.inner_text(f"#color-{button}") for button in ("paint", "stop")] == ["Paint", "Stop"]
+    assert [page.inner_text(f"#color-{button}") for button in ("paint", "halt")] == ["Paint", "Stop"]
     assert page.locator("#color-view img").count() == 4
     singles = [ColorRecipe(steps=30, seed=k) for k in range(2)]
     made = [recipe for single in singles for recipe in (single.unguided(), single)]
@@ -77,12 +77,12 @@ def test_stop_keeps_the_last_preview_and_the_next_run_starts_afresh(page):
     small(page, steps=250, count=1)
     page.click("#color-paint")
     page.wait_for_selector(PREVIEW)
-    page.click("#color-stop")
+    page.click("#color-halt")
     text = status(page, "stopped").strip()
     stopped = re.fullmatch(r"Stopped at step (\d+) of 250\.", text)
     assert stopped and 1 <= int(stopped[1]) < 250, text
     assert page.locator(PREVIEW).count() == 1
-    assert page.locator("#color-stop").is_disabled()
+    assert page.locator("#color-halt").is_disabled()
     number(page, "Steps", 2)
     page.click("#color-paint")
     assert "1 picture in 2 steps" in status(page, "done")

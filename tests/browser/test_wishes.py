@@ -74,7 +74,7 @@ def pixels(path: Path) -> bytes:
 )
 def test_a_dropped_picture_restores_every_setting_pixel_for_pixel(page, tmp_path, recipe):
     from guidance import images
-    from guidance.sheets import sheet
+    from guidance.frame import sheet
 
     made = images(recipe)
     path = save_png(sheet(made, len(made)), tmp_path / "given.png", recipe)
@@ -138,8 +138,8 @@ def test_a_run_is_still_there_after_a_reload_and_can_be_stopped(page, url):
     page.wait_for_selector('#color-view [data-state="preview"]')
     page.reload()
     page.wait_for_selector('#color-view [data-state="preview"]')
-    page.wait_for_selector("#color-stop:not([disabled])")
-    page.click("#color-stop")
+    page.wait_for_selector("#color-halt:not([disabled])")
+    page.click("#color-halt")
     assert re.match(r"Stopped at step \d+ of 250", status(page, "stopped"))
     assert page.locator('#color-view [data-state="preview"]').count() == 1
 
@@ -240,7 +240,7 @@ def test_the_link_to_the_settings_restores_them(small):
     paint(small)
     small.click("#color-recipe > button")
     small.get_by_role("button", name="Copy a link to these settings").click()
-    small.wait_for_function("JSON.parse(new URLSearchParams(location.search).get('recipe')).seed === 5")
+    small.wait_for_function("JSON.parse(new URLSearchParams(location.search).get('recipe'))?.seed === 5")
     small.evaluate("localStorage.clear()")
     small.reload()
     ready(small)

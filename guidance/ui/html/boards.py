@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from guidance.recipe import Recipe
-from guidance.sheets import sheet
 from guidance.ui.html.pictures import png_url, remembered, save
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def cell(image: Image.Image, recipe: Recipe, digit: int, confidence: float, view
 
 def board(label: str, recipe: Recipe, readings: list[tuple[int, float]], view: View) -> str:
     """A variant's pictures: as one sheet while there are no readings, then each with its own."""
+    from guidance.frame import sheet  # imports torch
+
     wide, images = columns(recipe), view.images[recipe]
     name = f"<h3>{escape(view.say(label))}</h3>" if label else ""
     if not readings:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw, ImageFont
 
 from guidance.recipe import Recipe, about
-from guidance.sheets import sheet
 from guidance.ui.html.pictures import CRISP, png_url, remembered, save
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ INK, GROUND, PAD, SIZE = "#1b1e20", "#ffffff", 10, 15  # of the picture to keep
 
 def picture(images: list[Image.Image]) -> Image.Image:
     """A cell: the one picture, or a round of digits in a row."""
+    from guidance.frame import sheet  # imports torch
+
     return sheet(images, len(images))
 
 

@@ -59,7 +59,7 @@ def endpoint(kind: type[Guide], compute: painting.Compute) -> Callable:
     place = Parameter.POSITIONAL_OR_KEYWORD
     parameters = [Parameter(name, place, default=defaults[name], annotation=types[name]) for name in names]
     function.__signature__ = Signature(parameters, return_annotation=Files)
-    lines = [f"    {name}: {meaning(about(kind, name))}" for name in names]
+    lines = [f"    {name}: {meaning(kind, name)}" for name in names]
     function.__doc__ = "\n".join([f"{kind.about} {EVERY}", "", "Args:", *lines])
     return function
 
@@ -70,12 +70,14 @@ def plain(info) -> type:
     return found if found in (int, float, str) else str
 
 
-def meaning(info) -> str:
-    """What a field is, for programs: its help, and the values it takes."""
-    ends = limits(info)
-    among = f" From {ends[0]:g} to {ends[1]:g}." if ends else ""
+def meaning(kind: type[Guide], name: str) -> str:
+    """What a field is, for programs: its help, the values it takes, and where its default comes from."""
+    info = about(kind, name)
+    ends = (1, kind.most) if name == "count" else limits(info)
+    among = f" From {ends[0]:,} to {ends[1]:,}." if ends else ""
     among = f" One of {', '.join(choices(info))}." if choices(info) else among
-    return f"{info.title}. {info.description}{among}"
+    left = f" Nothing: by {kind.leading}." if name in kind.led() else ""
+    return f"{info.title}. {info.description}{among}{left}"
 
 
 def painted(recipe: Callable[[], Recipe], compute: painting.Compute) -> Iterator[list[dict]]:

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 from guidance import settings
 from guidance.fields import RecipeError, choices, limits, look
 from guidance.guides.base import Guide
-from guidance.recipe import MAX_SEED, REPOSITORY, form
+from guidance.recipe import MAX_SEED, REPOSITORY, form, model_name
 from guidance.ui.html import pictures
 from guidance.ui.html.words import t
 
@@ -103,12 +103,17 @@ def restored(kind: type[Guide], flat: dict[str, object]) -> list:
 def plot(name: object, solver: object, steps: object, weight: object, start: object, stop: object) -> str:
     """The strength over the steps of a model's noise schedule, or nothing where the controls give none."""
     from guidance.models import catalogue
+    from guidance.models.device import ModelError
     from guidance.sampling.schedule import SOLVERS, WEIGHTS, Schedule, strengths
 
     numbers = all(isinstance(value, (int, float)) for value in (start, stop, steps)) and 1 <= steps <= 1000
-    if not numbers or weight not in WEIGHTS or solver not in SOLVERS or not isinstance(name, str):
+    if not numbers or weight not in WEIGHTS or solver not in SOLVERS:
         return ""
-    weights = strengths(Schedule(catalogue.noise_schedule(name), solver, int(steps)), weight, start, stop)
+    try:
+        config = catalogue.noise_schedule(model_name(name))
+    except (RecipeError, ModelError):
+        return ""
+    weights = strengths(Schedule(config, solver, int(steps)), weight, start, stop)
     return pictures.curve(weights, len(weights), "w(t)", low=0.0, high=1.0)
 
 
@@ -138,5 +143,3 @@ def titles(kind: type[Guide]) -> list[tuple]:
     from guidance.ui.runs.grids import settings as axes
 
     return [(t(title), name) for name, title in axes(kind).items()]
-
-

@@ -30,7 +30,7 @@ def render(view: View) -> str:
 
 def compared(recipe: Recipe, comparison: object) -> Variants:
     """What the guided pictures stand beside; a preset brings all that it stands for."""
-    if comparison not in OTHERS:
+    if comparison not in tuple(OTHERS):  # whatever was sent
         return beside(recipe, comparison)
     labels = beside(recipe, "preset")
     names = dict(zip(type(recipe.guides[0]).brings, labels, strict=True))

@@ -59,7 +59,7 @@ def buttons(name: str, begin: str = "Paint") -> tuple[gr.Button, gr.Button]:
     """Paint, or whatever begins here, and Stop, under the controls."""
     with gr.Row(elem_classes="g-buttons"):
         paint = gr.Button(t(begin), variant="primary", elem_id=f"{name}-paint", scale=2, min_width=120)
-        stop = gr.Button(t("Stop"), interactive=False, elem_id=f"{name}-stop", scale=1, min_width=80)
+        stop = gr.Button(t("Stop"), interactive=False, elem_id=f"{name}-halt", scale=1, min_width=80)
     return paint, stop
 
 
