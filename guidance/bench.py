@@ -42,11 +42,8 @@ def ours(
     schedule = Schedule(model.config, "ddim", steps)
     predict = network(model.eps, schedule)
     if method:
-        loss = loss or tone(target("#2080ff"))
-        predict = loss_guide(
-            predict, loss, schedule, scale=0.1, weights=strengths(schedule), method=method, fade=True,
-            precondition=wiener,
-        )  # fmt: skip
+        predict = loss_guide(predict, loss or tone(target("#2080ff")), schedule, scale=0.1, weights=strengths(schedule),
+                             method=method, fade=True, precondition=wiener)  # fmt: skip
     for step in sample(predict, x, schedule):
         if step.i + 1 == stop:
             break
@@ -75,8 +72,7 @@ def notebook(unet: nn.Module, x: torch.Tensor, stop: int, full: bool) -> None:
 
 def prompt(judge: clips.Clip, cuts: int, count: int) -> Loss:
     """The loss of a prompt for `count` pictures."""
-    draws = [torch.Generator().manual_seed(seed) for seed in range(count)]
-    targets = judge.text("a snowy mountain at night")[None]
+    draws, targets = [torch.Generator().manual_seed(k) for k in range(count)], judge.text(SNOWY)[None]
     encode = partial(judge.encode_image, together=cuts)
     return prompt_loss(encode, judge.size, targets, [1.0], cuts=cuts, generators=draws, steps=40)
 
@@ -128,7 +124,7 @@ def medians(actions: dict[str, Callable[[], None]], rounds: int) -> dict[str, fl
     return {name: statistics.median(found) * statistics.median(first) for name, found in ratios.items()}
 
 
-def table(title: str, seconds: dict[str, float], unit: str) -> None:
+def table(title: str, unit: str, seconds: dict[str, float]) -> None:
     """Print seconds and their ratio to the first row."""
     first = next(iter(seconds.values()))
     print(f"\n{title}\n\n| | s per {unit} | ratio |\n|---|---|---|")
@@ -173,39 +169,34 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
     print(f"{where}, {precision(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     model = catalogue.get("landscapes")
     x = model.noise([torch.Generator().manual_seed(seed) for seed in range(model.batch)])
-    seconds = medians({
+    table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", "run", medians({
         "the network alone": lambda: bare(model, x, steps),
         "unguided": lambda: ours(model, x, steps),
         "shortcut": lambda: ours(model, x, steps, method="shortcut"),
         "full": lambda: ours(model, x, steps, method="full"),
         "prompt, the preset fast": lambda: images(ClipRecipe(count=model.batch, steps=steps)),
-    }, rounds)  # fmt: skip
-    table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", seconds, "run")
+    }, rounds))  # fmt: skip
 
     told, stop, course = catalogue.get("digits/channels"), 5, "the notebook's 1,000 steps"
     recipe = DigitRecipe(count=8)
     seconds = medians({course: lambda: notebook_digits(told, 80, stop), "ours": lambda: images(recipe)}, 3)
     seconds[course] *= 1000 / stop  # each step costs the same
-    table("all ten digits x 8", seconds, "grid")
+    table("all ten digits x 8", "grid", seconds)
 
     torch.manual_seed(0)
-    unet = course_unet().eval()
-    fast = course_model(where)
-    unet.to(where)
-    x = torch.randn(1, 3, 256, 256).to(where)
+    unet, fast = course_unet().eval(), course_model(where)
+    x = torch.randn(1, 3, 256, 256).to(unet.to(where).device)
     for method in METHODS:
-        seconds = medians({
+        table(f"the course's shapes, 256 px, 113.7 M parameters, 1 picture, {method}", "step", medians({
             "the notebook's loop": lambda method=method: notebook(unet, x, 1, method == "full"),
             "ours": lambda method=method: ours(fast, x, 40, 1, method),
-        }, 3)  # fmt: skip
-        table(f"the course's shapes, 256 px, 113.7 M parameters, 1 picture, {method}", seconds, "step")
+        }, 3))  # fmt: skip
 
     judge, plain = clips.untrained("ViT-B-32", where), clips.untrained("ViT-B-32", torch.device("cpu"))
     theirs = plain.network.float().to(where)
     text = judge.text("a snowy mountain at night")
-    seconds = medians({
+    table("the course's shapes with CLIP ViT-B-32, 1 picture, shortcut", "step", medians({
         "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 1, 1)),
         "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 16, 1)),
         "the notebook's loop, 16 cuts": lambda: notebook_clip(unet, theirs, x, text, 16),
-    }, 3)  # fmt: skip
-    table("the course's shapes with CLIP ViT-B-32, 1 picture, shortcut", seconds, "step")
+    }, 3))  # fmt: skip

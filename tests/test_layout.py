@@ -12,25 +12,23 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
-    "settings": set(), "progress": set(), "sheets": set(), "cielab": set(), "deploy": set(), "fields": set(),
+    "settings": set(), "progress": set(), "cielab": set(), "deploy": set(), "fields": set(),
     "codec": {"fields"},
     "sampling": set(),
-    "models": {"settings", "progress"},
+    "models": {"settings", "progress", "frame"},
     "guides": {"settings", "fields", "codec", "sampling", "models"},
     "recipe": {"fields", "codec", "sampling", "guides"},
     "frame": {"sampling"},
     "steer": {"fields", "sampling", "models", "guides", "recipe", "frame"},
-    "judges": {"models", "frame"},
-    "training": {"settings", "sheets", "sampling", "models"},
+    "training": {"settings", "sampling", "models", "frame"},
     "evaluation": {
-        "settings", "sheets", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "steer", "training"
+        "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "steer", "training"
     },
     "bench": {"settings", "sampling", "models", "guides", "recipe", "steer"},
     "ui": {
-        "settings", "progress", "sheets", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe",
-        "frame", "steer", "judges",
+        "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "steer"
     },
-    "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and judges
+    "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {"fields", "codec", "guides", "recipe", "steer", "training", "evaluation", "bench", "deploy"},
 }  # fmt: skip
 MODULES = {

@@ -10,7 +10,7 @@ from guidance.models import clips
 from guidance.settings import ASSETS
 from guidance.training import attributes as judge
 from guidance.training import clip, diffusion, views
-from guidance.training.captions import SYNONYMS, broken, caption, named
+from guidance.training.captions import SYNONYMS, broken, named, sentence
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
 from guidance.training.trainer import Settings, train
 
@@ -38,7 +38,7 @@ def test_attributes_keep_their_rules_and_all_occur():
 def test_captions_name_only_what_is_true():
     generator = random.Random(0)
     for row in attributes(torch.arange(500)):
-        text = caption(row, generator)
+        text = sentence(named(row, generator), generator)
         for name, truth in zip(ATTRIBUTES, row.tolist(), strict=True):
             assert truth or not any(phrase in text for phrase in SYNONYMS[name] if len(phrase) > 4), (name, text)
 

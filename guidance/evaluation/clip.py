@@ -1,9 +1,7 @@
 """Prompt guidance: does a picture show what the prompt names; presets, scales, ingredients, the course's loop."""
 
-import hashlib
 import random
 import time
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,14 +9,12 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from guidance import settings
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table, plot
 from guidance.frame import to_pixels
 from guidance.guides.prompt import Prompt
-from guidance.models import catalogue
-from guidance.models.clips import Clip
+from guidance.models import catalogue, clips
 from guidance.recipe import TRAVEL, ClipRecipe, Recipe
 from guidance.sampling.sample import order
 from guidance.steer import images
@@ -73,7 +69,7 @@ class Prompts(Prompt):
     name: ClassVar[str] = ""
     texts: tuple[str, ...] = ()
 
-    def goals(self, judge: Clip) -> Tensor:
+    def goals(self, judge: clips.Clip) -> Tensor:
         """The unit vectors of each picture's prompt, (B, 1, D)."""
         return torch.stack([judge.text(text) for text in self.texts])[:, None]
 
@@ -92,19 +88,12 @@ def together(recipe: Recipe, asked: list[str]) -> Tensor:
     return torch.cat(made).float() / 127.5 - 1
 
 
-@cache
-def weights() -> list[str]:
-    """The digests of the networks that paint and guide."""
-    files = (file for name in ("landscapes", "clip") for file in (settings.ASSETS / name).rglob("*.safetensors"))
-    return sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
-
-
 def drawn(path: Path, recipe: Recipe, asked: list[str]) -> tuple[Tensor, float]:
     """The pictures of `together` and the seconds each took, kept in a file.
 
     What an earlier run left there is read where recipe, prompts and weights are the same: a stopped run goes on.
     """
-    key = repr((recipe, asked, weights()))
+    key = repr((recipe, asked, catalogue.fingerprint("landscapes"), clips.fingerprint("landscapes")))
     if path.exists():
         kept = torch.load(path, weights_only=True)
         if kept["key"] == key:
@@ -168,10 +157,10 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     grid(torch.stack(rows), len(sides) * seeds).save(out / "clip.png")
     negatives(judge, seeds)
     # Over the scale, ours and the course's, all with one picture a prompt.
-    curves = {label: [row for row in table.rows if row["setting"] == label + ONE or row["setting"].startswith(f"{label}, scale")] for label in ("fast", "course")}
-    for curve in curves.values():
-        curve.sort(key=lambda row: (WHOLE | PARTS)[row["setting"].removesuffix(ONE)].guides[0].scale)
-    curves |= {label: [row for row in table.rows if row["setting"] == label + ONE] for label in ("unguided", "quality")}
+    ones = {row["setting"].removesuffix(ONE): row for row in table.rows}
+    scales = {name: sum(guide.scale for guide in recipe.guides) for name, recipe in (WHOLE | PARTS).items()}
+    curves = {label: [ones[name] for name in sorted(scales, key=scales.get) if name.split(", scale")[0] == label]
+              for label in ("fast", "course", "unguided", "quality")}  # fmt: skip
     plot(out / "clip-plot.png", curves, "KID x 1000", "two to four %",
          ylabel="pictures that show all of two to four attributes, %")  # fmt: skip
 

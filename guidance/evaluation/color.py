@@ -57,7 +57,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
             table.add({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
             if recipe == ColorRecipe():
                 grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")
-    curves = {setting: sorted((row for row in table.rows if row["setting"] == setting), key=lambda row: row["scale"])
-              for setting in SETTINGS}  # fmt: skip
+    rows = sorted(table.rows, key=lambda row: row["scale"])
+    curves = {setting: [row for row in rows if row["setting"] == setting] for setting in SETTINGS}
     plot(out / "color-plot.png", curves, "distance / unguided", "contrast / unguided", "KID x 1000", mark=0.15,
          xlabel="colour distance / unguided (CIELAB)")  # fmt: skip

@@ -106,8 +106,7 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
         labels = truth[: count // 50].tolist()
         add("the course's recipe", notebook_drawn(weights, labels), labels, NOTEBOOK)
     # A curve per kind of guidance over the scale, of recipes that differ in nothing else.
-    alike = (DEFAULT.conditioning, DEFAULT.solver, DEFAULT.steps, count // 10)
-    rows = [row for row in table.rows if tuple(row[k] for k in ("conditioning", "solver", "steps", "pictures")) == alike]
-    curves = {guidance: sorted((row for row in rows if row["what"] == guidance), key=lambda row: row["scale"])
-              for guidance in SCALES}  # fmt: skip
+    alike = {name: getattr(DEFAULT, name) for name in ("conditioning", "solver", "steps")} | {"pictures": count // 10}
+    rows = sorted((row for row in table.rows[3:] if row | alike == row), key=lambda row: row["scale"])
+    curves = {guidance: [row for row in rows if row["what"] == guidance] for guidance in SCALES}
     plot(out / "digits-plot.png", curves, "scale", "accuracy %", "Frechet")

@@ -56,8 +56,7 @@ def frechet(first: Tensor, second: Tensor) -> float:
 
 def coverage(made: Tensor, known: Tensor, neighbours: int = 5) -> float:
     """The share of `known` (N, D) with one of `made` (M, D) nearer than their fifth neighbour (arXiv:2002.09797)."""
-    covered = []
-    for part in known.split(1000):
-        radius = torch.cdist(part, known).kthvalue(neighbours + 1, dim=1).values  # the first is itself
-        covered.append(torch.cdist(part, made).amin(1) <= radius)
-    return torch.cat(covered).float().mean().item()
+    parts = known.split(1000)
+    radii = [torch.cdist(part, known).kthvalue(neighbours + 1, dim=1).values for part in parts]  # the first is itself
+    near = [torch.cdist(part, made).amin(1) <= radius for part, radius in zip(parts, radii, strict=True)]
+    return torch.cat(near).float().mean().item()

@@ -6,14 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, constants, errors, snapshot_download
 from tqdm import tqdm
 
 from guidance import progress
@@ -61,14 +54,14 @@ def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] 
         files = HfApi().list_repo_files(name, revision=revision or None) if groups else ()
         chosen = [next((file for file in group if file in files), group[0]) for group in groups]
         return Path(snapshot_download(**wanted, allow_patterns=[*patterns, *chosen]))
-    except GatedRepoError as error:
+    except errors.GatedRepoError as error:
         raise ModelError(f"{source} is gated: accept its terms on the Hub, then log in with: hf auth login") from error
-    except RevisionNotFoundError as error:
+    except errors.RevisionNotFoundError as error:
         raise ModelError(f"{name} has no revision of that name.") from error
-    except RepositoryNotFoundError as error:
+    except errors.RepositoryNotFoundError as error:
         raise ModelError(f"There is no model {name} on the Hub, or it is private.") from error
-    except LocalEntryNotFoundError as error:
+    except errors.LocalEntryNotFoundError as error:
         message = f"{source} is not on this machine, and the Hub cannot be reached. The built-in model is always there."
         raise ModelError(message) from error
-    except (HTTPError, OSError) as error:  # the first is that of the Hub's client, whichever it is built on
+    except (errors.HTTPError, OSError) as error:  # the first is that of the Hub's client, whichever it is built on
         raise ModelError(f"The download of {source} was interrupted: try again, and it goes on.") from error

@@ -85,16 +85,11 @@ class DigitClassifier(nn.Module):
         super().__init__()
         self.time = nn.Sequential(Timesteps(32, True, 0), TimestepEmbedding(32, 128), nn.SiLU())
         self.stem = nn.Conv2d(1, widths[0], 3, padding=1)
-        self.stages = nn.ModuleList()
-        for before, after in zip((widths[0], *widths), widths, strict=False):
-            self.stages.append(
-                nn.ModuleDict({
-                    "first": nn.Conv2d(before, after, 3, stride=1 if before == after else 2, padding=1),
-                    "norm": nn.GroupNorm(8, after),
-                    "time": nn.Linear(128, 2 * after),
-                    "second": nn.Sequential(nn.SiLU(), nn.Conv2d(after, after, 3, padding=1), nn.GroupNorm(8, after)),
-                })
-            )  # fmt: skip
+        self.stages = nn.ModuleList(nn.ModuleDict({
+            "first": nn.Conv2d(before, after, 3, stride=1 if before == after else 2, padding=1),
+            "norm": nn.GroupNorm(8, after), "time": nn.Linear(128, 2 * after),
+            "second": nn.Sequential(nn.SiLU(), nn.Conv2d(after, after, 3, padding=1), nn.GroupNorm(8, after)),
+        }) for before, after in zip((widths[0], *widths), widths, strict=False))  # fmt: skip
         self.head = nn.Linear(widths[-1] * 49, 10)
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:

@@ -25,16 +25,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "lake": ("a lake", "a still lake", "a lake that mirrors the land", "a calm lake with reflections"),
     "boat": ("a boat", "a sailboat", "a small sailing boat", "a ship with sails"),
     "aurora": ("an aurora", "northern lights", "the aurora borealis", "polar lights"),
-    "mist": ("mist", "fog", "misty layers", "a foggy haze"),
-    "red": ("red", "crimson", "scarlet"),
-    "orange": ("orange", "amber", "tangerine"),
-    "yellow": ("yellow", "golden", "lemon yellow"),
-    "green": ("green", "emerald", "leafy green"),
-    "teal": ("teal", "turquoise", "cyan"),
-    "blue": ("blue", "cobalt", "deep blue"),
-    "purple": ("purple", "violet", "lilac"),
+    "mist": ("mist", "fog", "misty layers", "a foggy haze"), "red": ("red", "crimson", "scarlet"),
+    "orange": ("orange", "amber", "tangerine"), "yellow": ("yellow", "golden", "lemon yellow"),
+    "green": ("green", "emerald", "leafy green"), "teal": ("teal", "turquoise", "cyan"),
+    "blue": ("blue", "cobalt", "deep blue"), "purple": ("purple", "violet", "lilac"),
     "pink": ("pink", "rose", "magenta pink"),
-}
+}  # fmt: skip
 # More words for fragments.
 WORDS: dict[str, tuple[str, ...]] = {
     "dawn": ("morning", "early"), "noon": ("day", "daytime", "noonday"), "sunset": ("evening", "twilight"),
@@ -51,11 +47,6 @@ WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LEADS = ("", "", "a picture of ", "a poster of ", "a landscape of ", "a view of ")
 TONE_PHRASES = ("in {} tones", "all in {}", "printed in {}", "in shades of {}")
-
-
-def caption(row: Tensor, generator: random.Random) -> str:
-    """A sentence naming all or some of the true attributes of row (len(ATTRIBUTES),) bool, and nothing false."""
-    return sentence(named(row, generator), generator)
 
 
 def named(row: Tensor, generator: random.Random) -> list[str]:

@@ -27,8 +27,7 @@ def mnist(root: Path, split: str, device: torch.device | str = "cpu") -> tuple[T
     try:
         data = MNIST(root, train=split == "train", download=True)
     except (OSError, RuntimeError) as error:
-        message = f"MNIST is not in {root} and could not be downloaded there: give its folder with --data."
-        raise OSError(message) from error
+        raise OSError(f"MNIST is not in {root} and could not be downloaded there: give its folder with --data.") from error
     return data.data.unsqueeze(1).to(device), data.targets.to(device)
 
 
@@ -110,8 +109,7 @@ def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 1
         optimizer.step()
         optimizer.zero_grad()
         if (step + 1) % settings.every == 0 or step + 1 == len(parts):
-            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            keep(state, checkpoint)
+            keep({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, checkpoint)
             save_half(network, settings.out / "model.safetensors")
 
 
@@ -167,7 +165,6 @@ def judge(settings: Settings = JUDGE, *, data: Path = DATA, batch: int = 128) ->
         return cross_entropy(network(distorted(scaled(pictures[chosen]), generator)).float(), labels[chosen])
 
     train(network, loss, settings, show=lambda network, path: save_half(network, settings.out / "model.safetensors"))
-    save_half(network, settings.out / "model.safetensors")
     test, truth = mnist(data, "test", device)
     with torch.no_grad():
         read = torch.cat([network.eval()(scaled(part)) for part in test.split(500)])

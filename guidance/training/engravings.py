@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from guidance.training.brushes import draw, mix, noise
+from guidance.training.lands import draw, mix, noise
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
 
 FINE = 4  # lines are drawn at so many times the size, and then averaged

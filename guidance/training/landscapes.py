@@ -7,8 +7,7 @@ every batch, so a picture is the same bit for bit alone or beside others.
 import torch
 from torch import Tensor
 
-from guidance.training.brushes import Scene, draw, mix, noise
-from guidance.training.lands import PAINTERS
+from guidance.training.lands import PAINTERS, Scene, draw, mix, noise
 
 TIMES = ("dawn", "noon", "sunset", "night")
 LANDS = ("mountains", "hills", "desert", "sea", "forest")

@@ -3,8 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,19 +60,18 @@ def train(
     accelerator.init_trackers("tensorboard")
 
     step, seconds, history = 0, 0.0, []
-    checkpoint = settings.out / "checkpoint.pt"
+    checkpoint, parts = settings.out / "checkpoint.pt", {"network": network, "ema": ema, "optimizer": optimizer}
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=accelerator.device, weights_only=True)
-        network.load_state_dict(state["network"])
-        ema.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
         step, seconds, history = state["step"], state["seconds"], state["history"]
 
     def save() -> None:
         """Write checkpoint, curve and samples."""
         if not accelerator.is_main_process:
             return
-        state = {"network": network.state_dict(), "ema": ema.state_dict(), "optimizer": optimizer.state_dict()}
+        state = {name: part.state_dict() for name, part in parts.items()}
         keep(state | {"step": step, "seconds": seconds, "history": history}, checkpoint)
         (settings.out / "history.json").write_text(json.dumps(history))
         plot(history, settings.out / "loss.png")
@@ -81,8 +79,11 @@ def train(
 
     def look() -> None:
         """Show what the averaged network makes by now."""
-        with averaged(network, ema):
-            show(network, settings.out / f"samples-{step:06d}.png")
+        ema.store(network.parameters())
+        ema.copy_to(network.parameters())
+        show(network.eval(), settings.out / f"samples-{step:06d}.png")
+        ema.restore(network.parameters())
+        network.train()
 
     if step == 0 and accelerator.is_main_process:
         look()
@@ -137,19 +138,8 @@ def keep(state: object, path: Path) -> None:
 def save_half(network: torch.nn.Module, path: Path) -> None:
     """Write a network's weights as fp16 safetensors, for shipping."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
-    save_file({name: w.contiguous().cpu() for name, w in weights.items()}, path)
-
-
-@contextmanager
-def averaged(network: torch.nn.Module, ema: EMAModel) -> Iterator[None]:
-    """A context in which `network` holds its EMA weights, in eval mode."""
-    ema.store(network.parameters())
-    ema.copy_to(network.parameters())
-    network.eval()
-    yield
-    ema.restore(network.parameters())
-    network.train()
+    halves = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
+    save_file({name: w.contiguous().cpu() for name, w in halves.items()}, path)
 
 
 def plot(history: list[list[float]], path: Path) -> None:
