@@ -23,6 +23,8 @@ from guidance.sampling.schedule import Schedule, strengths
 from guidance.sampling.spectrum import wiener
 from guidance.steer import images
 
+SNOWY = "a snowy mountain at night"
+
 
 def course_unet() -> UNet2DModel:
     """The 256 px UNet of the course's models (google/ddpm-celebahq-256 and its kin), 113.7 M random weights."""
@@ -194,7 +196,7 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
 
     judge, plain = clips.untrained("ViT-B-32", where), clips.untrained("ViT-B-32", torch.device("cpu"))
     theirs = plain.network.float().to(where)
-    text = judge.text("a snowy mountain at night")
+    text = judge.text(SNOWY)
     table("the course's shapes with CLIP ViT-B-32, 1 picture, shortcut", "step", medians({
         "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 1, 1)),
         "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 16, 1)),

@@ -27,7 +27,8 @@ def mnist(root: Path, split: str, device: torch.device | str = "cpu") -> tuple[T
     try:
         data = MNIST(root, train=split == "train", download=True)
     except (OSError, RuntimeError) as error:
-        raise OSError(f"MNIST is not in {root} and could not be downloaded there: give its folder with --data.") from error
+        message = f"MNIST is not in {root} and could not be downloaded there: give its folder with --data."
+        raise OSError(message) from error
     return data.data.unsqueeze(1).to(device), data.targets.to(device)
 
 
