@@ -150,6 +150,7 @@ def test_two_browsers_see_only_their_own_and_wait_their_turn(browser, url):
     pages = []
     for k in range(jobs.RUNS + 1):
         page = browser.new_context().new_page()
+        page.set_default_timeout(120_000)  # a slow machine is no failure
         link(page, ColorRecipe(steps=60, seed=1000 * (k + 1)), url)
         pages.append(page)
     for page in pages[:-1]:
