@@ -8,10 +8,11 @@
 
 from guidance.fields import RecipeError
 from guidance.guides import every
-from guidance.guides.base import Guide, Guides, Loss, LossGuide
+from guidance.guides.base import Guide, Guides, LossGuide
+from guidance.guides.loss import Loss
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, read_png, save_png
 
-LATER = {"steer": "steer", "frames": "steer", "generate": "steer", "images": "steer", "read_digits": "models.catalogue"}
+LATER = dict.fromkeys(("steer", "frames", "generate", "images"), "engine") | {"read_digits": "models.catalogue"}
 __all__ = [
     "ClipRecipe", "ColorRecipe", "DigitRecipe", "Guide", "Guides", "Loss", "LossGuide", "Recipe", "RecipeError",
     "read_png", "save_png", *LATER,
@@ -23,8 +24,7 @@ def __getattr__(name: str):
     from importlib import import_module
 
     if name in LATER:
-        value = getattr(import_module(f"guidance.{LATER[name]}"), name)
-        return globals().setdefault(name, value)  # steer is bound by now: the module of that name, which can be called
+        return globals().setdefault(name, getattr(import_module(f"guidance.{LATER[name]}"), name))
     for kind in every().values():
         if kind.__name__ == name:
             return kind

@@ -159,7 +159,7 @@ def save(made: Recipe, out: Path) -> None:
     """Make a recipe's pictures with a progress bar, and print a line for each file."""
     from tqdm import tqdm
 
-    from guidance.steer import changed, generate
+    from guidance.engine import changed, generate
 
     if sentence := changed(made):
         print(f"guidance: {sentence}", file=sys.stderr)

@@ -10,6 +10,7 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from torch import nn
 
+from guidance.engine import images
 from guidance.guides.color import target, tone
 from guidance.models import catalogue, clips
 from guidance.models.device import device, precision
@@ -21,7 +22,6 @@ from guidance.sampling.rules import METHODS
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
 from guidance.sampling.spectrum import wiener
-from guidance.steer import images
 
 SNOWY = "a snowy mountain at night"
 

@@ -17,8 +17,8 @@ def field(default: object, label: str, help: str, low: float | None = None, high
           **look: object) -> Any:  # fmt: skip
     """A field of Values: its default, its name on the page, what it does, and for a number its range.
 
-    `look` is how a page shows it: `slider` (end, step), `labels` of the values to choose from, `control`, `front` if
-    it stands with what is always seen, and `unit`.
+    `look` is how a page shows it: `slider` (end, step), `labels` of the values to choose from, `control`, and
+    `front` if it stands with what is always seen.
     """
     return Field(default, title=label, description=help, ge=low, le=high, json_schema_extra=look)
 

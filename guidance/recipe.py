@@ -16,7 +16,7 @@ from guidance.fields import RecipeError, Values, field, text, whole
 from guidance.guides.base import Guide
 from guidance.sampling.schedule import SOLVERS
 
-MODELS = {"landscapes": "Landscapes, 64 px, built in", "digits": "Digits, 28 px, built in"}
+MODELS = ("landscapes", "digits")  # that are built in
 IN_HAND = "in hand"  # instead of a model's name: an object that was handed over
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
@@ -31,8 +31,7 @@ def model_name(value: object) -> str:
     name = value if isinstance(value, str) and len(value) <= 200 and value.isprintable() else ""
     there = name in MODELS or name == IN_HAND or REPOSITORY.fullmatch(name)
     if not there and not (name and Path(name).expanduser().is_dir()):
-        built_in = next(iter(MODELS))
-        raise RecipeError(f"Model must be {built_in}, a model on the Hub such as google/ddpm-cat-256, or a folder.")
+        raise RecipeError(f"Model must be {MODELS[0]}, a model on the Hub such as google/ddpm-cat-256, or a folder.")
     return name
 
 
@@ -90,7 +89,7 @@ class Recipe(Values):
             self.fill({"travel": 0})
         for guide in ordered:
             self.fill(guide.brought() | {"model": guide.model})
-        self.fill(SAMPLER | {"model": next(iter(MODELS))})
+        self.fill(SAMPLER | {"model": MODELS[0]})
         if len(self.guides) > MOST_GUIDES:
             raise RecipeError(f"A recipe has at most {MOST_GUIDES} guides.")
         if sum(guide.inner for guide in self.guides) > 1:

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from guidance import ClipRecipe, Recipe, generate, images
 from guidance.__main__ import main
 from guidance.codec import pack, packed, unpack
+from guidance.engine import fingerprint, plan
 from guidance.evaluation import clip as evaluation
 from guidance.fields import RecipeError
 from guidance.frame import to_pixels
@@ -31,7 +32,6 @@ from guidance.sampling.guides import network
 from guidance.sampling.sample import order, sample
 from guidance.sampling.schedule import Schedule
 from guidance.sampling.seeds import stream
-from guidance.steer import fingerprint, plan
 from tests.exact import Mixture, generators, noise
 
 WEIGHT = "A weight must be a number from -10 to 10 after a colon, as in a moon:0.5."

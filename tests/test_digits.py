@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from guidance import DigitRecipe, Recipe, generate, images, read_digits
 from guidance.__main__ import main
+from guidance.engine import fingerprint, plan
 from guidance.fields import RecipeError, choices
 from guidance.guides.digits import CLASSIFIERS, Digits
 from guidance.models import catalogue
@@ -23,7 +24,6 @@ from guidance.sampling import guides
 from guidance.sampling.guides import classifier_free, classifier_guide, network
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
-from guidance.steer import fingerprint, plan
 from guidance.training import digits
 from tests.exact import Mixture, generators, noise, tiny_unet
 

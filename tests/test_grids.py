@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 from guidance import guides
+from guidance.engine import plan
 from guidance.fields import RecipeError
 from guidance.guides.brightness import Brightness
 from guidance.guides.color import Color
 from guidance.guides.prompt import Prompt
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, form, read_png
 from guidance.sampling.schedule import WEIGHTS
-from guidance.steer import plan
 from guidance.ui.html import boards
 from guidance.ui.html import grids as drawing
 from guidance.ui.html.pictures import curve

@@ -215,7 +215,7 @@ def test_a_built_in_model_is_steered_by_its_name():
 
 
 def test_steer_is_there_however_it_is_imported():
-    from guidance.steer import steer as function
+    from guidance.engine import steer as function
 
     made = [arrays(call("landscapes", Color("teal"), steps=1)) for call in (steer, function, guidance.steer)]
     assert np.array_equal(made[0], made[1]) and np.array_equal(made[1], made[2])

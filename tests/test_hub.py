@@ -12,10 +12,10 @@ from huggingface_hub import constants
 from huggingface_hub.errors import GatedRepoError, IncompleteSnapshotError, RepositoryNotFoundError
 
 from guidance import ColorRecipe, generate, progress
+from guidance.engine import OTHER_WEIGHTS, changed, fingerprint
 from guidance.models import hub
 from guidance.models.device import ModelError
 from guidance.models.loading import open_model
-from guidance.steer import OTHER_WEIGHTS, changed, fingerprint
 from tests.exact import tiny_unet
 
 COMMIT = "0123456789" * 4

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import PNDMScheduler, StableDiffusionPipeline
 
 from guidance import ClipRecipe, ColorRecipe, Recipe, generate, images, steer
+from guidance.engine import TAKES_NO_TEXT
 from guidance.guides.brightness import Brightness
 from guidance.guides.color import Color
 from guidance.guides.digits import Digits
@@ -21,50 +21,17 @@ from guidance.models.cache import Cache, weight
 from guidance.models.device import ModelError
 from guidance.models.loading import open_model
 from guidance.sampling.guides import GuidanceError
-from guidance.steer import TAKES_NO_TEXT
 from tests.exact import generators
+from tests.pipelines import stable_diffusion
 
 TEXT = {"text": "a red sea", "negative": "night"}
-
-
-def tokenizer(folder):
-    """A tokenizer of letters."""
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    words = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=16)
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A pipeline with random weights whose pictures are 32 px, its latents 4 x 16 x 16."""
-    torch.manual_seed(0)
-    blocks = {"block_out_channels": (16, 32), "layers_per_block": 1}
-    vae = AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, latent_channels=4,
-        norm_num_groups=1, scaling_factor=0.5, **blocks,
-    )  # fmt: skip
-    vae.decoder.conv_out.weight.data *= 4  # so that a latent's mean shows in the picture's
-    unet = UNet2DConditionModel(
-        sample_size=16, cross_attention_dim=24, attention_head_dim=8, norm_num_groups=8,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        **blocks,
-    )  # fmt: skip
-    tokens = tokenizer(tmp_path_factory.mktemp("words"))
-    config = CLIPTextConfig(
-        vocab_size=54, hidden_size=24, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=16, bos_token_id=52, eos_token_id=53, pad_token_id=53,
-    )  # fmt: skip
-    scheduler = DDIMScheduler(
-        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1,
-        set_alpha_to_one=False,
-    )  # fmt: skip
-    pipeline = StableDiffusionPipeline(
-        vae, CLIPTextModel(config), tokens, unet, scheduler, None, None, requires_safety_checker=False
-    )
     where = tmp_path_factory.mktemp("latent") / "model"
-    pipeline.save_pretrained(where)
+    stable_diffusion().save_pretrained(where)
     return where
 
 
@@ -261,6 +228,6 @@ def test_without_transformers_the_remedy_is_named(folder, monkeypatch):
 
 
 def test_nothing_of_it_is_imported_before_it_is_asked_for():
-    code = "import sys, guidance.steer; made = {'transformers.models.clip', " \
+    code = "import sys, guidance.engine; made = {'transformers.models.clip', " \
            "'diffusers.models.autoencoders.autoencoder_kl'} & set(sys.modules); assert not made, made"  # fmt: skip
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -19,17 +19,17 @@ BELOW = {
     "guides": {"settings", "fields", "codec", "sampling", "models"},
     "recipe": {"fields", "codec", "sampling", "guides"},
     "frame": {"sampling"},
-    "steer": {"fields", "sampling", "models", "guides", "recipe", "frame"},
+    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame"},
     "training": {"settings", "sampling", "models", "frame"},
     "evaluation": {
-        "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "steer", "training"
+        "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine", "training"
     },
-    "bench": {"settings", "sampling", "models", "guides", "recipe", "steer"},
+    "bench": {"settings", "sampling", "models", "guides", "recipe", "engine"},
     "ui": {
-        "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "steer"
+        "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
-    "__main__": {"fields", "codec", "guides", "recipe", "steer", "training", "evaluation", "bench", "deploy"},
+    "__main__": {"fields", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy"},
 }  # fmt: skip
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

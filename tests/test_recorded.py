@@ -10,10 +10,10 @@ from PIL import Image
 
 from guidance import Color, Prompt, Recipe, generate, images, read_png, save_png, settings
 from guidance.__main__ import main
+from guidance.engine import OTHER_WEIGHTS, changed, fingerprint
 from guidance.models import catalogue, clips
 from guidance.models.cache import Cache, weight
 from guidance.recipe import KEY
-from guidance.steer import OTHER_WEIGHTS, changed, fingerprint
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.png"))
 NETWORKS = Cache(lambda: 2**30, weight)  # in float32, as the pictures were painted
@@ -114,7 +114,7 @@ def test_other_weights_are_told_of_before_painting_and_in_the_notes(tmp_path, ca
         said.append(capsys.readouterr().err.partition("\r")[0])  # behind it stands the bar
         yield from generate(recipe)
 
-    monkeypatch.setattr("guidance.steer.generate", watched)
+    monkeypatch.setattr("guidance.engine.generate", watched)
     assert main(["again", str(path), "--out", str(tmp_path)]) == 0
     assert said == [f"guidance: {OTHER_WEIGHTS}\n"]
     assert OTHER_WEIGHTS not in capsys.readouterr().err  # once is enough

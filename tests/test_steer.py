@@ -13,6 +13,7 @@ from PIL import Image
 
 from guidance import ColorRecipe, Recipe, frames, generate, images, steer
 from guidance.__main__ import main
+from guidance.engine import TAKES_NO_TEXT, fingerprint, plan
 from guidance.fields import RecipeError
 from guidance.frame import to_images
 from guidance.guides.brightness import Brightness
@@ -22,7 +23,6 @@ from guidance.guides.prompt import Prompt
 from guidance.models import catalogue
 from guidance.recipe import read_png, save_png, to_json
 from guidance.sampling.guides import GuidanceError
-from guidance.steer import TAKES_NO_TEXT, fingerprint, plan
 from tests.exact import generators, tiny_unet
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.evaluation.tables import Table, plot
@@ -17,7 +18,6 @@ from guidance.guides.prompt import Prompt
 from guidance.models import catalogue, clips
 from guidance.recipe import TRAVEL, ClipRecipe, Recipe
 from guidance.sampling.sample import order
-from guidance.steer import images
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from guidance.engine import images, plan
 from guidance.evaluation import metrics
 from guidance.evaluation.tables import Table, plot
 from guidance.fields import choices
@@ -18,7 +19,6 @@ from guidance.recipe import DigitRecipe, Recipe
 from guidance.sampling.guides import classifier_free
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
-from guidance.steer import images, plan
 from guidance.training.digits import DATA, mnist, scaled
 from guidance.training.digits import NOTEBOOK as NOTEBOOK_RUN
 

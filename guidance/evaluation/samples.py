@@ -7,11 +7,11 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.frame import sheet, to_images, to_pixels
 from guidance.models import catalogue
 from guidance.recipe import Recipe
-from guidance.steer import images
 from guidance.training.diffusion import SEEDS, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 

@@ -29,7 +29,8 @@ def own() -> dict[str, type[Guide]]:
     """The guides of this folder by their names."""
     for name in files():
         import_module(name)
-    return {kind.name: kind for kind in descendants(Guide) if kind.__module__.startswith(__name__) and named(kind)}
+    ours = [kind for kind in descendants(Guide) if kind.__module__.startswith(__name__)]
+    return {kind.name: kind for kind in ours if getattr(kind, "name", "")}  # a loss of one's own has none
 
 
 @lru_cache(1)
@@ -57,11 +58,6 @@ def fitting(kind: type[Guide]) -> type[Guide]:
     if kind.name in {*own(), *TAKEN, *(other.name for other in loaded.values() if other)}:
         raise ValueError(f"The name {kind.name} is taken.")
     return kind
-
-
-def named(kind: type[Guide]) -> bool:
-    """Whether a class has a form in files."""
-    return bool(getattr(kind, "name", ""))
 
 
 def descendants(kind: type) -> list[type]:

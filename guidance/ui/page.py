@@ -60,7 +60,7 @@ def history(say: Say) -> str:
 
 def in_memory(request: gr.Request) -> str:
     """The networks in memory and what they take (HTML)."""
-    from guidance.steer import held  # imports torch
+    from guidance.engine import held  # imports torch
 
     say, (networks, budget) = words.speaker(request), held()
     rows = "".join(f"<li>{escape(name)}: {size / 1e6:.1f} MB</li>" for name, size in networks)
@@ -168,9 +168,11 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
 
 def warning(recipe: Recipe, say: Say) -> str:
     """What must be said before a recipe is painted again (HTML): that it was made with other weights, if it was."""
-    from guidance.steer import changed  # imports torch
+    if not recipe.weights:
+        return ""
+    from guidance.engine import changed  # imports torch
 
-    sentence = changed(recipe) if recipe.weights else ""
+    sentence = changed(recipe)
     return pictures.status("stopped", say(sentence)) if sentence else ""
 
 

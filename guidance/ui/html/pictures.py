@@ -32,17 +32,21 @@ def webp_url(image: Image.Image, quality: int = 80) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def shot_html(label: str, image: Image.Image, recipe: Recipe, caption: str, seed: int, view: View) -> str:
-    """One picture, its label, its caption (HTML) and, when finished, its download."""
-    name, (width, height) = escape(view.say(label)), image.size
-    crisp, link = " g-crisp" if width <= CRISP else "", ""
-    url = png_url(image, recipe if view.keep else None) if view.final else webp_url(image)
+def shot_html(label: str, recipe: Recipe, k: int, caption: Callable[[Image.Image], str], view: View) -> str:
+    """The k-th picture of a recipe, its label, what `caption` says of it (HTML) and, when finished, its download."""
+    name, image, seed = view.say(label), view.images[recipe][k], view.recipe.seeds[k]
+    crisp, link = " g-crisp" if image.width <= CRISP else "", ""
     if view.final:
-        link = save(recipe, view.say(f"Download the {view.say(label)} picture of seed {seed} as a PNG"))
+        made = view.made(recipe).picture(k)
+        url = png_url(image, made if view.keep else None)
+        link = save(made, view.say(f"Download the {name} picture of seed {seed} as a PNG"))
+    else:
+        url = webp_url(image)
     return (
-        f'<div class="g-shot"><div class="g-label">{name}</div>'
-        f'<img class="g-picture{crisp}" src="{url}" width="{width}" height="{height}" '
-        f'alt="{name}, {escape(view.say(f"Seed {seed}"))}"><div class="g-under">{caption}{link}</div></div>'
+        f'<div class="g-shot"><div class="g-label">{escape(name)}</div>'
+        f'<img class="g-picture{crisp}" src="{url}" width="{image.width}" height="{image.height}" '
+        f'alt="{escape(name)}, {escape(view.say(f"Seed {seed}"))}">'
+        f'<div class="g-under">{caption(image)}{link}</div></div>'
     )
 
 
@@ -62,17 +66,16 @@ def remembered(recipe: Recipe) -> str:
 
 def pair_html(k: int, seed: int, caption: Callable[[Image.Image], str], view: View) -> str:
     """The k-th picture of each variant, side by side; the last is the one that was asked for."""
-    made = {label: view.made(recipe).picture(k) for label, recipe in view.variants.items()}
-    images = {label: view.images[recipe][k] for label, recipe in view.variants.items()}
-    shots = "".join(shot_html(label, image, made[label], caption(image), seed, view) for label, image in images.items())
+    variants = view.variants.items()
+    shots = "".join(shot_html(label, recipe, k, caption, view) for label, recipe in variants)
     use = mark = wipe = ""
     if view.final:
         use = (
             f'<button type="button" class="g-use g-seed-of" data-seed="{seed}" '
             f'title="{escape(view.say("Set the seed and one picture"))}">{escape(view.say("Use this seed"))}</button>'
         )
-        mark = remembered(list(made.values())[-1])
-    if len(made) == 2:
+        mark = remembered(view.made(list(view.variants.values())[-1]).picture(k))
+    if len(variants) == 2:
         name = escape(view.say("Before and after"))
         wipe = f'<input class="g-wipe" type="range" min="0" max="100" value="50" aria-label="{name}">'
     return (

@@ -34,7 +34,7 @@ def sentence(error: Exception) -> str:
     """What the user is told about an error; what is not theirs goes to the log."""
     if isinstance(error, RecipeError):
         return str(error)
-    from guidance.steer import SENTENCES  # imports torch, which a run that got here has done
+    from guidance.engine import SENTENCES  # imports torch, which a run that got here has done
 
     if isinstance(error, SENTENCES):
         return str(error)

@@ -38,7 +38,7 @@ class Lent:
 
     def __call__(self, recipe: Recipe) -> Iterator:
         """Frames, and at most one sentence, the last."""
-        from guidance.steer import SENTENCES
+        from guidance.engine import SENTENCES
 
         try:
             for frame in self.compute(recipe):

@@ -9,9 +9,10 @@ from pydantic.fields import FieldInfo
 from guidance import settings
 from guidance.fields import RecipeError, choices, limits, look
 from guidance.guides.base import Guide
-from guidance.recipe import MAX_SEED, REPOSITORY, form, model_name
+from guidance.recipe import MAX_SEED, REPOSITORY, Recipe, form, model_name
 from guidance.ui.html import pictures
 from guidance.ui.html.words import t
+from guidance.ui.runs import grids
 
 FEW = 4  # so many values stand side by side; more are folded away
 MODELS = {
@@ -62,7 +63,7 @@ def seed(value: object, same: dict) -> Component:
 def model(value: object, same: dict) -> Component:
     """A model to choose, or where the page is not public to name."""
     own = "" if settings.PUBLIC else " Or type the name of any unconditional or Stable-Diffusion-like model on the Hub."
-    info = t("The network that paints; all but the built-in one are downloaded on first use." + own)
+    info = t(Recipe.model_fields["model"].description + own)
     return gr.Dropdown(models(), value=value, allow_custom_value=not settings.PUBLIC, **same | {"info": info})
 
 
@@ -140,6 +141,4 @@ def offered(model: object) -> None:
 
 def titles(kind: type[Guide]) -> list[tuple]:
     """Names of a form's fields with their labels, for choosing one."""
-    from guidance.ui.runs.grids import settings as axes
-
-    return [(t(title), name) for name, title in axes(kind).items()]
+    return [(t(title), name) for name, title in grids.settings(kind).items()]

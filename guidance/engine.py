@@ -1,11 +1,9 @@
 """From a recipe to pictures: the one place where model, guides and sampler meet."""
 
 import math
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from os import PathLike
-from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -86,8 +84,8 @@ def plan(recipe: Recipe, model: Model | None = None) -> Plan:
         predict = guide.steer(predict, run, guide.curve if again == 1 else f"{guide.curve} {again}")
         weights = [max(pair) for pair in zip(weights, guide.weights(run.schedule), strict=True)]
     now = fingerprint(recipe, model)
-    if recipe.weights and now and recipe.weights != now:
-        run.notes.insert(0, OTHER_WEIGHTS)
+    if said := differing(recipe, now):
+        run.notes.insert(0, said)
     return Plan(run, predict, weights, (recipe.travel, *TRAVEL), now)
 
 
@@ -121,10 +119,14 @@ def fingerprint(recipe: Recipe, model: Model | None = None) -> str:
     return "" if None in known else "-".join(filter(None, known))
 
 
+def differing(recipe: Recipe, now: str) -> str:
+    """A sentence where a recipe was made with other weights than those of the fingerprint `now`, else nothing."""
+    return OTHER_WEIGHTS if recipe.weights and now and now != recipe.weights else ""
+
+
 def changed(recipe: Recipe) -> str:
     """A sentence where a recipe was made with other weights than those that are here, else nothing."""
-    now = fingerprint(recipe) if recipe.weights and recipe.model != IN_HAND else ""
-    return OTHER_WEIGHTS if now and now != recipe.weights else ""
+    return differing(recipe, fingerprint(recipe)) if recipe.weights and recipe.model != IN_HAND else ""
 
 
 def generate(recipe: Recipe, *, model: Model | None = None, deadline: float = math.inf) -> Iterator[Frame]:
@@ -168,14 +170,3 @@ def steps(plan: Plan) -> Iterator[Frame]:
 def held() -> tuple[list[tuple[str, int]], int]:
     """The networks in memory, each with its bytes, the most recently used first; and the bytes that they may take."""
     return catalogue.cache.held(), catalogue.cache.budget()
-
-
-class Steer(ModuleType):
-    """This module: importing it binds the name `guidance.steer`, which is the function's too, so it can be called."""
-
-    def __call__(self, *given: object, **fields: object) -> list[Image.Image]:
-        """The function of the module's name."""
-        return steer(*given, **fields)
-
-
-sys.modules[__name__].__class__ = Steer
