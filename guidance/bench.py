@@ -23,17 +23,14 @@ from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule, strengths
 from guidance.sampling.spectrum import wiener
 
-SNOWY = "a snowy mountain at night"
-
 
 def course_unet() -> UNet2DModel:
     """The 256 px UNet of the course's models (google/ddpm-celebahq-256 and its kin), 113.7 M random weights."""
-    plain, attention = ("DownBlock2D", "UpBlock2D"), ("AttnDownBlock2D", "AttnUpBlock2D")
-    blocks = [plain, plain, plain, plain, attention, plain]
     return UNet2DModel(
         sample_size=256, block_out_channels=(128, 128, 256, 256, 512, 512), layers_per_block=2, downsample_padding=0,
         flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6, attention_head_dim=None,
-        down_block_types=tuple(down for down, _ in blocks), up_block_types=tuple(up for _, up in reversed(blocks)),
+        down_block_types=("DownBlock2D",) * 4 + ("AttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "AttnUpBlock2D") + ("UpBlock2D",) * 4,
     )  # fmt: skip
 
 
@@ -72,11 +69,10 @@ def notebook(unet: nn.Module, x: torch.Tensor, stop: int, full: bool) -> None:
         x = scheduler.step(eps.detach(), t, x.detach() + shift).prev_sample
 
 
-def prompt(judge: clips.Clip, cuts: int, count: int) -> Loss:
-    """The loss of a prompt for `count` pictures."""
-    draws, targets = [torch.Generator().manual_seed(k) for k in range(count)], judge.text(SNOWY)[None]
-    encode = partial(judge.encode_image, together=cuts)
-    return prompt_loss(encode, judge.size, targets, [1.0], cuts=cuts, generators=draws, steps=40)
+def prompt(judge: clips.Clip, text: torch.Tensor, cuts: int) -> Loss:
+    """The loss of a prompt for one picture."""
+    encode, draws = partial(judge.encode_image, together=cuts), [torch.Generator().manual_seed(0)]
+    return prompt_loss(encode, judge.size, text[None], [1.0], cuts=cuts, generators=draws, steps=40)
 
 
 def notebook_clip(unet: nn.Module, clip: nn.Module, x: torch.Tensor, text: torch.Tensor, cuts: int) -> None:
@@ -98,9 +94,8 @@ def notebook_clip(unet: nn.Module, clip: nn.Module, x: torch.Tensor, text: torch
 
 def notebook_digits(model: Model, count: int, stop: int) -> None:
     """The first `stop` of the 1,000 steps of DDPM in which the course's notebook draws its digits."""
-    scheduler, x = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2"), torch.randn(count, 1, 28, 28)
-    labels = torch.arange(10).repeat_interleave(count // 10).to(model.device)
-    x = x.to(model.device)
+    scheduler = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
+    x, labels = (v.to(model.device) for v in (torch.randn(count, 1, 28, 28), torch.arange(10).repeat(count // 10)))
     with torch.no_grad():
         for t in scheduler.timesteps[:stop]:
             x = scheduler.step(model.unet(x, t, labels).sample, t, x).prev_sample
@@ -157,11 +152,9 @@ def memory() -> None:
     print(f"{device()}, {precision(device())}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print("\n| 256 px, 113.7 M parameters | pictures | peak GiB | s per step |\n|---|---|---|---|")
     for count in (1, 4):
-        for name, method, checkpointed in (
-            ("shortcut", "shortcut", False), ("full", "full", False), ("full, checkpointed", "full", True)
-        ):  # fmt: skip
+        for name in ("shortcut", "full", "full, checkpointed"):
             with get_context("spawn").Pool(1) as fresh:  # a process's peak does not go down again
-                gib, seconds = fresh.apply(peak, (count, method, checkpointed))
+                gib, seconds = fresh.apply(peak, (count, name.split(",")[0], name.endswith("checkpointed")))
             print(f"| {name} | {count} | {gib:.2f} | {seconds:.2f} |", flush=True)
 
 
@@ -186,8 +179,8 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
     table("all ten digits x 8", "grid", seconds)
 
     torch.manual_seed(0)
-    unet, fast = course_unet().eval(), course_model(where)
-    x = torch.randn(1, 3, 256, 256).to(unet.to(where).device)
+    unet, fast = course_unet().eval().to(where), course_model(where)
+    x = torch.randn(1, 3, 256, 256).to(where)
     for method in METHODS:
         table(f"the course's shapes, 256 px, 113.7 M parameters, 1 picture, {method}", "step", medians({
             "the notebook's loop": lambda method=method: notebook(unet, x, 1, method == "full"),
@@ -196,9 +189,9 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
 
     judge, plain = clips.untrained("ViT-B-32", where), clips.untrained("ViT-B-32", torch.device("cpu"))
     theirs = plain.network.float().to(where)
-    text = judge.text(SNOWY)
+    text = judge.text("a snowy mountain at night")
     table("the course's shapes with CLIP ViT-B-32, 1 picture, shortcut", "step", medians({
-        "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 1, 1)),
-        "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, 16, 1)),
+        "1 cut": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, text, 1)),
+        "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, text, 16)),
         "the notebook's loop, 16 cuts": lambda: notebook_clip(unet, theirs, x, text, 16),
     }, 3))  # fmt: skip

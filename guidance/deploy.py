@@ -12,7 +12,7 @@ LEFT = ("__pycache__", "assets/figures", "assets/attributes")  # caches, and wha
 DOCKER = ("Dockerfile", ".dockerignore")
 GRADIO_ONLY = ("sdk_version", "python_version", "app_file", "preload_from_hub")
 # ZeroGPU has torch up to 2.11, and spaces is what asks it for a GPU.
-ZERO = "torch>=2.8,<2.12\ntorchvision>=0.23,<0.27\nspaces>=0.40\n"
+ZERO = b"torch>=2.8,<2.12\ntorchvision>=0.23,<0.27\nspaces>=0.40\n"
 
 
 def card(readme: str, docker: bool) -> str:
@@ -24,11 +24,6 @@ def card(readme: str, docker: bool) -> str:
     return str(space)
 
 
-def requirements(text: str, docker: bool) -> str:
-    """The packages of a Space; the Gradio SDK's may run on ZeroGPU, which bounds them."""
-    return text if docker else ZERO + re.sub(r"^(torch|torchvision)\b.*\n", "", text, flags=re.MULTILINE)
-
-
 def contents(docker: bool = False, root: Path = ROOT) -> dict[str, bytes]:
     """Every file of the Space by its path: what the page needs and nothing else; RuntimeError outside a checkout."""
     if not (root / "app.py").is_file():
@@ -37,7 +32,9 @@ def contents(docker: bool = False, root: Path = ROOT) -> dict[str, bytes]:
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     files = {name: data for name, data in found.items() if not any(part in name for part in LEFT)}
     files["README.md"] = card(files["README.md"].decode(), docker).encode()
-    files["requirements.txt"] = requirements(files["requirements.txt"].decode(), docker).encode()
+    if not docker:  # the Gradio SDK's may run on ZeroGPU
+        rest = re.sub(rb"^(torch|torchvision)\b.*\n", b"", files["requirements.txt"], flags=re.MULTILINE)
+        files["requirements.txt"] = ZERO + rest
     return files
 
 

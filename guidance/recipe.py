@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,7 +44,7 @@ def one_line(value: object, info: ValidationInfo) -> str:
 class Recipe(Values):
     """Pictures of a model, steered by guides. Picture k is the picture of seed + k, alone or in any batch."""
 
-    guides: tuple[Guide, ...] = ()
+    guides: Annotated[tuple[Guide, ...], BeforeValidator(lambda one: (one,) if isinstance(one, Guide) else one)] = ()
     model: Annotated[str, BeforeValidator(model_name)] | None = field(
         None, "Model", "The network that paints; all but the built-in one are downloaded on first use.", control="model"
     )
@@ -130,6 +131,8 @@ class Recipe(Values):
         mine = {name: value for name, value in changes.items() if name in type(self).model_fields}
         if len(mine) == len(changes):
             return self.replace(**mine)
+        if len(self.guides) != 1:
+            raise RecipeError("A recipe has one guide's fields beside its own if it has one guide.")
         (guide,) = self.guides
         made = guide.replace(**{name: value for name, value in changes.items() if name not in mine})
         led = made.led() if made.brought() != guide.brought() else []
@@ -178,19 +181,17 @@ def to_flat(recipe: Recipe, kind: type[Guide] | None = None) -> dict[str, object
     return {name: getattr(guide if name in type(guide).model_fields else recipe, name) for name in form(type(guide))}
 
 
-def ColorRecipe(**values: object) -> Recipe:  # noqa: N802 - a class in version 0.1
-    """Pictures steered toward a colour, by the fields of the flat form."""
-    return from_flat(known.find("color"), values)
+def maker(guide: str) -> Callable[..., Recipe]:
+    """What makes recipes with one guide of the fields of its flat form, in order or by name, as 0.1's classes did."""
+
+    def made(*first: object, **values: object) -> Recipe:
+        kind = known.find(guide)
+        return from_flat(kind, dict(zip(form(kind), first, strict=False)) | values)
+
+    return made
 
 
-def ClipRecipe(**values: object) -> Recipe:  # noqa: N802
-    """Pictures steered toward a prompt, by the fields of the flat form."""
-    return from_flat(known.find("prompt"), values)
-
-
-def DigitRecipe(**values: object) -> Recipe:  # noqa: N802
-    """Pictures of digits, by the fields of the flat form."""
-    return from_flat(known.find("digits"), values)
+ColorRecipe, ClipRecipe, DigitRecipe = map(maker, ("color", "clip", "digits"))
 
 
 def to_json(recipe: Recipe) -> str:

@@ -7,7 +7,6 @@ from PIL import Image
 
 from guidance import Recipe, cielab, images
 from guidance.evaluation import clip, color, digits, metrics, samples
-from guidance.evaluation.tables import Table
 from guidance.frame import to_pixels
 from guidance.guides.color import target
 from guidance.recipe import ColorRecipe, DigitRecipe
@@ -84,7 +83,7 @@ def test_digits_are_drawn_with_the_labels_in_order():
 
 
 def test_a_table_is_printed_as_it_grows_and_kept(tmp_path, capsys):
-    table = Table(tmp_path / "x.json")
+    table = metrics.Table(tmp_path / "x.json")
     for row in ({"what": "a", "far": 1 / 3}, {"what": "b", "far": 20.0}):
         table.add(row)
     assert capsys.readouterr().out == "| what | far |\n|---|---|\n| a | 0.333 |\n| b | 20 |\n"

@@ -13,7 +13,7 @@ from diffusers.training_utils import EMAModel
 from huggingface_hub import constants
 
 from guidance import ClipRecipe, ColorRecipe, generate
-from guidance.models import catalogue, kinds, loading
+from guidance.models import catalogue, loading
 from guidance.models.cache import Cache, weight
 from guidance.models.device import ModelError
 from guidance.models.hand import twin
@@ -236,17 +236,17 @@ def test_a_model_of_several_files_has_a_fingerprint_of_all_that_paint(tmp_path):
 
 def test_kinds_are_told_by_configurations_alone():
     unet = dict(tiny_unet().config)
-    kinds.pixel(unet, "x")
-    config = kinds.scheduled({"prediction_type": "v_prediction", "variance_type": "learned_range"}, "x")
+    loading.pixel(unet, "x")
+    config = loading.scheduled({"prediction_type": "v_prediction", "variance_type": "learned_range"}, "x")
     assert (config["prediction_type"], config["variance_type"], config["clip_sample"]) == (
         "v_prediction", "fixed_small", True
     )  # fmt: skip
-    latent = kinds.scheduled({"_class_name": "PNDMScheduler"}, "x", latent=True)
+    latent = loading.scheduled({"_class_name": "PNDMScheduler"}, "x", latent=True)
     assert (latent["clip_sample"], latent["steps_offset"]) == (False, 1)
     with pytest.raises(ModelError, match="^The pictures of x must be a multiple of 2 px wide and high"):
-        kinds.pixel(unet | {"sample_size": (16, 15)}, "x")
+        loading.pixel(unet | {"sample_size": (16, 15)}, "x")
     with pytest.raises(ModelError, match="^x is no diffusers model of unconditional pictures"):
-        kinds.pixel({}, "x")
+        loading.pixel({}, "x")
 
 
 def test_a_twin_shares_the_tensors_and_nothing_else():

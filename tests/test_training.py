@@ -9,7 +9,7 @@ from diffusers import DDIMPipeline
 from guidance.models import clips
 from guidance.settings import ASSETS
 from guidance.training import attributes as judge
-from guidance.training import clip, diffusion, views
+from guidance.training import clip, diffusion
 from guidance.training.captions import SYNONYMS, broken, named, sentence
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
 from guidance.training.trainer import Settings, train
@@ -119,9 +119,9 @@ def test_pictures_are_bent_toward_goals_no_further_than_they_may_be():
     def far(pictures):
         return (torch.nn.functional.normalize(encoder(pictures), dim=1) - goals).norm(dim=1)
 
-    moved = views.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
+    moved = clip.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
     assert (far(moved) < far(x)).all()
-    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= views.REACH
+    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= clip.REACH
     assert not moved.requires_grad and all(weights.grad is None for weights in encoder.parameters())
 
 

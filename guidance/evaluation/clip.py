@@ -12,7 +12,6 @@ from tqdm import tqdm
 from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
-from guidance.evaluation.tables import Table, plot
 from guidance.frame import to_pixels
 from guidance.guides.prompt import Prompt
 from guidance.models import catalogue, clips
@@ -21,7 +20,7 @@ from guidance.sampling.sample import order
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes
-from guidance.training.trainer import keep
+from guidance.training.trainer import keep, plot
 
 Asked = tuple[str, list[str]]  # what is said, and the attributes it names
 ONE = ", one picture of each prompt"  # as the parts have; KID counts how like pictures of one prompt are
@@ -140,12 +139,11 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     """
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
-    table, made, seconds = Table(out / "clip.json"), {}, {}
+    table, made, seconds, texts = metrics.Table(out / "clip.json"), {}, {}, [text for text, _ in asked]
 
     def add(name: str, pictures: Tensor, **more: float) -> None:
         table.add({"setting": name, "pictures": len(pictures)} | measure(judge, known, asked, pictures) | more)
 
-    texts = [text for text, _ in asked]
     for name, recipe in (WHOLE | PARTS).items():
         made[name], seconds[name] = drawn(out / f"{name}.pt", recipe, texts * (seeds if name in WHOLE else 1))
         add(name, made[name], time=seconds[name] / seconds["unguided"])

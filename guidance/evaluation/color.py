@@ -7,10 +7,10 @@ from torch import Tensor
 
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
-from guidance.evaluation.tables import Table, plot
 from guidance.guides.color import Color, target
 from guidance.models import catalogue
 from guidance.recipe import ColorRecipe, Recipe
+from guidance.training.trainer import plot
 
 # The pure corners of the RGB cube that have a hue, and six colours inside it.
 COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffff00", "#00ffff", "#ff00ff",
@@ -49,7 +49,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
     unguided = measure(judge, known, bare, dict.fromkeys(COLORS, bare))
     unguided["KID x 1000"] = metrics.kid(metrics.features(judge, many), known)
     print(f"{len(COLORS)} colours x {seeds} seeds, 40 steps\n")
-    table = Table(out / "color.json")
+    table = metrics.Table(out / "color.json")
     table.add({"setting": "unguided", "scale": 0.0, **unguided})
     for setting, recipes in SETTINGS.items():
         for recipe in recipes:

@@ -8,7 +8,6 @@ from tqdm import tqdm
 
 from guidance.engine import images, plan
 from guidance.evaluation import metrics
-from guidance.evaluation.tables import Table, plot
 from guidance.fields import choices
 from guidance.frame import to_pixels
 from guidance.guides.digits import Digits
@@ -21,6 +20,7 @@ from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
 from guidance.training.digits import DATA, mnist, scaled
 from guidance.training.digits import NOTEBOOK as NOTEBOOK_RUN
+from guidance.training.trainer import plot
 
 DEFAULT = DigitRecipe()
 SCALES = {
@@ -89,14 +89,13 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
     known, chances = judged(judge, test)
     print(f"The judge reads {100 * (chances.argmax(1) == truth).float().mean():.2f} % of the test split as labelled.\n")
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
-    table = Table(out / "digits.json", digits=4)
+    table = metrics.Table(out / "digits.json", digits=4)
 
     def add(name: str, pictures: Tensor, labels: list[int], row: dict) -> None:
         table.add({"what": name} | row | {"pictures": len(labels)} | measure(judge, pictures, labels, known))
 
-    nothing = {"conditioning": "", "scale": "", "solver": "", "steps": "", "passes": ""}
-    for size in (count, count // 10, count // 50):
-        add("training split (the floor)", train[order[:size]], classes[order[:size]].tolist(), nothing)
+    for first in (order[:size] for size in (count, count // 10, count // 50)):
+        add("training split (the floor)", train[first], classes[first].tolist(), dict.fromkeys(NOTEBOOK, ""))
     # Classes come as often as in the test split, in its order.
     for size, recipe in [(count, DEFAULT), *((count // 10, recipe) for recipe in RECIPES)]:
         labels = truth[:size].tolist()

@@ -8,7 +8,6 @@ import torch
 
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import grid, pictures
-from guidance.evaluation.tables import Table
 from guidance.frame import to_images
 from guidance.guides.color import target
 from guidance.models import catalogue
@@ -33,7 +32,7 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
     judge = catalogue.judge()
     others = torch.cat([engrave(part) for part in by_day(SEEDS["evaluation"], 2048 + count).split(256)])
     known = metrics.features(judge, others[:2048])
-    table = Table(out / "finetune.json")
+    table = metrics.Table(out / "finetune.json")
     spent, began = 0.0, time.process_time()
 
     def row(name: str, batch: torch.Tensor, minutes: float) -> None:
@@ -52,15 +51,14 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
     row(f"the {given} that are given", drawn, 0.0)
     bare = Recipe(solver="dpm++", steps=15)
     before = pictures(bare, 12)
-    settings = replace(
-        finetune.SETTINGS, out=out / "run", steps=steps, learning_rate=3e-4, every=max(1, steps // 4), ema_decay=0.99
-    )
+    settings = replace(finetune.SETTINGS, out=out / "run", steps=steps, learning_rate=3e-4, every=max(1, steps // 4),
+                       ema_decay=0.99)  # fmt: skip
     began = time.process_time()
     finetune.run(settings, data=out / "engravings", watch=watch)
 
     made = str(out / "run" / "pipeline")
     after = pictures(bare.replace(model=made), 12)
-    rows, guided = [drawn[:12], before, after], Table(out / "finetune-color.json")
+    rows, guided = [drawn[:12], before, after], metrics.Table(out / "finetune-color.json")
     print("\nColour guidance of the result, 12 pictures, 40 steps\n")
     for color in COLORS:
         recipe = ColorRecipe(color=color, model=made)

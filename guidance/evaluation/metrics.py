@@ -1,4 +1,7 @@
-"""Measures of pictures: kernel distance to the data, the judge's confidence, colour distance and contrast."""
+"""Measures of pictures: distance to the data, the judge's confidence, colour distance and contrast; tables of them."""
+
+import json
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -60,3 +63,20 @@ def coverage(made: Tensor, known: Tensor, neighbours: int = 5) -> float:
     radii = [torch.cdist(part, known).kthvalue(neighbours + 1, dim=1).values for part in parts]  # the first is itself
     near = [torch.cdist(part, made).amin(1) <= radius for part, radius in zip(parts, radii, strict=True)]
     return torch.cat(near).float().mean().item()
+
+
+class Table:
+    """Rows of the same keys; each is printed as Markdown at once, with `digits` digits, and all are kept as JSON."""
+
+    def __init__(self, path: Path, digits: int = 3):
+        self.path, self.digits, self.rows = path, digits, list[dict]()
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def add(self, row: dict) -> None:
+        """Print and keep one more row."""
+        self.rows.append(row)
+        if len(self.rows) == 1:
+            print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
+        cells = [f"{value:.{self.digits}g}" if isinstance(value, float) else str(value) for value in row.values()]
+        print("| " + " | ".join(cells) + " |", flush=True)
+        self.path.write_text(json.dumps(self.rows, indent=1))

@@ -36,12 +36,11 @@ def evaluate(out: Path, count: int = 512) -> None:
     """Print KID, confidence, contrast and the shares of the attributes beside the data's, and save a 6 x 6 grid."""
     judge = catalogue.judge()
     real = data(4096)
-    floor, reference = real[:count], real[2048:]
-    rows = [("painted pictures (floor)", floor)]
+    rows = [("painted pictures (floor)", real[:count])]
     rows += [(f"samples, {solver}, {steps} steps", pictures(Recipe(solver=solver, steps=steps), count))
              for solver, steps in (("ddim", 40), ("dpm++", 15))]  # fmt: skip
-    known = metrics.features(judge, reference)
-    print(f"{count} pictures against {len(reference)} painted ones\n")
+    known = metrics.features(judge, real[2048:])
+    print(f"{count} pictures against {len(known)} painted ones\n")
     print("| pictures | KID x 1000 | confidence | contrast |\n|---|---|---|---|")
     for name, batch in rows:
         distance = metrics.kid(metrics.features(judge, batch), known)

@@ -12,7 +12,7 @@ from torch import nn
 
 from guidance import settings
 from guidance.frame import to_pixels
-from guidance.models import kinds, loading
+from guidance.models import loading
 from guidance.models.cache import cache
 from guidance.models.device import building, device
 from guidance.models.loading import open_model, schedule
@@ -58,7 +58,7 @@ def noise_schedule(name: str) -> dict:
         return SCHEDULER
     folder, held = Path(source(name)).expanduser(), dict(cache.loaded()).get(name)
     if held is None and folder.is_dir():
-        return kinds.scheduled(schedule(folder, name), name)
+        return loading.scheduled(schedule(folder, name), name)
     return held.config if held else {}
 
 

@@ -128,10 +128,9 @@ def built_in(folder: Path) -> Clip:
     with building:
         network = build(config["model_cfg"])
     network.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
-    preprocess = config["preprocess_cfg"]
-    where = device()
-    return Clip(network.to(where, precision(where)), WordTokenizer.read(folder / "vocabulary.json"),
-                preprocess["mean"], preprocess["std"])  # fmt: skip
+    where, normal = device(), config["preprocess_cfg"]
+    tokenizer = WordTokenizer.read(folder / "vocabulary.json")
+    return Clip(network.to(where, precision(where)), tokenizer, normal["mean"], normal["std"])
 
 
 def downloaded(name: str) -> Clip:

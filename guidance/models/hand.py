@@ -4,7 +4,7 @@ import copy
 
 from torch import nn
 
-from guidance.models import kinds
+from guidance.models import loading
 from guidance.models.device import ModelError
 from guidance.models.model import LatentModel, Model
 
@@ -32,17 +32,17 @@ def opened(held: object, scheduler: object = None) -> Model:
     schedule = {"_class_name": type(scheduler).__name__} | dict(scheduler.config)
     about = dict(unet.config) | {"_class_name": type(getattr(unet, "_orig_mod", unet)).__name__}
     parts = {name: part for name, part in getattr(held, "components", {}).items() if part is not None}
-    if not kinds.LATENT & set(parts):
-        kinds.pixel(about, source)
-        return Model(twin(unet), kinds.scheduled(schedule, source), shared=True)
+    if not loading.LATENT & set(parts):
+        loading.pixel(about, source)
+        return Model(twin(unet), loading.scheduled(schedule, source), shared=True)
     vae, text = parts.get("vae"), parts.get("text_encoder")
     configs = [{} if part is None else config(part) for part in (vae, text)]
-    kinds.latent(parts, about, *configs, source)
+    loading.latent(parts, about, *configs, source)
     if parts.get("tokenizer") is None:
         raise ModelError(f"{source} has no tokenizer.")
     networks = [twin(part) for part in (unet, vae, text)]
     tokenizer = copy.deepcopy(parts["tokenizer"])  # it remembers how it was last told to pad and to cut
-    return LatentModel(*networks, tokenizer, kinds.scheduled(schedule, source, latent=True), shared=True)
+    return LatentModel(*networks, tokenizer, loading.scheduled(schedule, source, latent=True), shared=True)
 
 
 def config(part: nn.Module) -> dict:

@@ -7,12 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from diffusers import ModelMixin, UNet2DModel
+from diffusers import DDIMScheduler, ModelMixin, UNet2DModel
 from diffusers.utils import is_accelerate_available
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from guidance.models import kinds
 from guidance.models.device import ModelError, building, device, precision
 from guidance.models.hub import fetch
 from guidance.models.model import LatentModel, Model
@@ -21,6 +20,10 @@ CONFIGS = ("model_index.json", "config.json", "scheduler_config.json", "unet/con
            "scheduler/scheduler_config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/*")  # fmt: skip
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # the first that is there is taken
 TEXT_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+# Schedulers of the discrete family: they differ in the solver, which is ours, and agree in the noise schedule.
+SCHEDULERS = ("DDPM", "DDIM", "PNDM", "DPMSolver", "UniPC", "Euler", "LMS", "Heun", "DEIS", "KDPM")
+# What stands in the index of a pipeline that is told a text or works in a latent space.
+LATENT = {"vae", "vqvae", "text_encoder", "transformer", "prior"}
 
 
 def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
@@ -29,15 +32,15 @@ def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
     Without a `dtype` it runs in what the device is good at. A pipeline like Stable Diffusion's is a LatentModel.
     """
     folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
-    latent = kinds.LATENT & set(read(folder / "model_index.json", source))
+    latent = LATENT & set(read(folder / "model_index.json", source))
     return (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
 
 
 def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
     """The unconditional pixel model in a folder whose weights may not have been fetched yet."""
     inside = "unet/" if (folder / "unet" / "config.json").exists() else ""
-    kinds.pixel(read(folder / inside / "config.json", source), source)
-    config = kinds.scheduled(schedule(folder, source), source)
+    pixel(read(folder / inside / "config.json", source), source)
+    config = scheduled(schedule(folder, source), source)
     (weights,) = complete(folder, source, [[inside + name for name in WEIGHTS]])
     return Model(part(UNet2DModel, weights, source, dtype), config, fingerprint=fingerprint(weights))
 
@@ -45,8 +48,8 @@ def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
 def open_latent(folder: Path, source: str, dtype: torch.dtype) -> Model:
     """The pipeline like Stable Diffusion in a folder whose weights may not have been fetched yet."""
     unet, vae, text = (read(folder / place / "config.json", source) for place in ("unet", "vae", "text_encoder"))
-    kinds.latent(read(folder / "model_index.json", source), unet, vae, text, source)
-    config = kinds.scheduled(schedule(folder, source), source, latent=True)
+    latent(read(folder / "model_index.json", source), unet, vae, text, source)
+    config = scheduled(schedule(folder, source), source, latent=True)
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
     try:
@@ -77,8 +80,7 @@ def schedule(folder: Path, source: str) -> dict:
 def read(path: Path, source: str) -> dict:
     """A JSON file, {} if it is not there."""
     try:
-        values = json.loads(path.read_text()) if path.exists() else {}
-        return dict(values)
+        return dict(json.loads(path.read_text())) if path.exists() else {}
     except (OSError, ValueError, TypeError) as error:
         raise ModelError(f"The configuration of {source} is damaged.") from error
 
@@ -143,3 +145,45 @@ def _digest(path: Path, *about: int) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:12]
+
+
+def pixel(unet: dict, source: str) -> None:
+    """ModelError unless a network's configuration is that of an unconditional pixel model."""
+    if unet.get("_class_name", "UNet2DModel") != "UNet2DModel" or "down_block_types" not in unet:
+        raise ModelError(f"{source} is no diffusers model of unconditional pictures.")
+    channels, size = unet.get("in_channels", 3), unet.get("sample_size")
+    if channels not in (1, 3) or unet.get("out_channels", 3) not in (channels, 2 * channels):
+        raise ModelError(f"{source} does not make pictures of 1 or 3 channels.")
+    if unet.get("num_class_embeds") or unet.get("class_embed_type"):
+        raise ModelError(f"{source} wants a class, which an unconditional model does not.")
+    multiple = 2 ** (len(unet["down_block_types"]) - 1)
+    sides = [size] * 2 if isinstance(size, int) else size
+    if not sides or any(side % multiple for side in sides):
+        raise ModelError(f"The pictures of {source} must be a multiple of {multiple} px wide and high.")
+
+
+def latent(index: dict, unet: dict, vae: dict, text: dict, source: str) -> None:
+    """ModelError unless a pipeline's configurations are those of one like Stable Diffusion 1 and 2."""
+    if "text_encoder_2" in index:
+        raise ModelError(f"{source} is a Stable Diffusion XL model: those like versions 1 and 2 are taken.")
+    kinds = (unet.get("_class_name"), vae.get("_class_name"), *text.get("architectures", ()))
+    if kinds != ("UNet2DConditionModel", "AutoencoderKL", "CLIPTextModel"):
+        raise ModelError(f"{source} is a text-to-image model of another kind than Stable Diffusion 1 and 2.")
+    channels = {unet.get("in_channels", 4), unet.get("out_channels", 4), vae.get("latent_channels", 4)}
+    if len(channels) > 1 or unet.get("class_embed_type") or unet.get("addition_embed_type"):
+        raise ModelError(f"{source} wants more than a text, such as a picture to change, which is not given here.")
+    if unet.get("cross_attention_dim") != text.get("hidden_size"):
+        raise ModelError(f"The parts of {source} do not fit each other.")
+
+
+def scheduled(schedule: dict, source: str, latent: bool = False) -> dict:
+    """The configuration of a noise schedule, as that of a DDIMScheduler; ModelError if it is of another kind."""
+    if not schedule.get("_class_name", "DDPMScheduler").startswith(SCHEDULERS):
+        raise ModelError(f"{source} has a noise schedule of another kind than DDPM's.")
+    if schedule.get("rescale_betas_zero_snr"):
+        raise ModelError(f"{source} starts from noise that holds nothing of the picture, where guidance has no hold.")
+    config = dict(DDIMScheduler.from_config(schedule).config)
+    if str(config.get("variance_type", "")).startswith("learned"):
+        config["variance_type"] = "fixed_small"  # the learned variance is left out
+    # A latent is not confined to [-1, 1], and these models count their timesteps from 1, whatever their files say.
+    return config | ({"clip_sample": False, "steps_offset": 1} if latent else {})

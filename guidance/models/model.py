@@ -97,11 +97,8 @@ class LatentModel:
 
     def decode(self, x0: Tensor) -> Tensor:
         """Latents (B, 4, h, w) to pictures (B, 3, H, W) float32, nominally in [-1, 1], with a gradient."""
-        return torch.cat([self.pictures(latent) for latent in x0.split(1)])
-
-    def pictures(self, latents: Tensor) -> Tensor:
-        """What the VAE makes of latents."""
-        return self.vae.decode((latents / self.scaling + self.shift).to(self.latents.dtype)).sample.float()
+        latents = (x0 / self.scaling + self.shift).to(self.latents.dtype)
+        return torch.cat([self.vae.decode(latent).sample.float() for latent in latents.split(1)])
 
     @torch.no_grad()
     def embed(self, texts: list[str]) -> Tensor:

@@ -10,47 +10,105 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, normalize
+from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
 
+from guidance.models import catalogue
 from guidance.models.clips import build
 from guidance.models.words import WordTokenizer, split
+from guidance.sampling.rules import rms
+from guidance.sampling.schedule import Schedule
+from guidance.sampling.spectrum import wiener
 from guidance.training import captions
-from guidance.training.diffusion import SEEDS, painted
+from guidance.training.diffusion import SEEDS, noise_levels, painted
 from guidance.training.landscapes import ATTRIBUTES, attributes
 from guidance.training.trainer import Settings, keep, save_half, train
-from guidance.training.views import bent, repainted, seen
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
 TESTED = 1024  # unseen pictures
 AIMED = 1000  # batches in which the texts learn where to aim
+SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
+REACH, MOVES = 0.2, 2  # pictures are moved by up to that, as root mean square in [-1, 1], in so many moves
 
 
 def vocabulary() -> list[str]:
     """Every word of the grammar, in alphabetical order."""
     phrases = [*captions.LEADS, *captions.TONE_PHRASES, "snowy snow-covered a scene at in with and over under"]
-    for table in (captions.SYNONYMS, captions.WORDS):
-        phrases += [phrase for group in table.values() for phrase in group]
+    phrases += [phrase for table in (captions.SYNONYMS, captions.WORDS) for group in table.values() for phrase in group]
     return sorted({word for phrase in phrases for word in split(phrase.replace("{}", ""))})
 
 
 def config(tokenizer: WordTokenizer) -> dict:
     """The model as open_clip describes models: a narrow ModifiedResNet at 64 px, a text transformer of two layers."""
     return {
-        "embed_dim": 256,
-        "vision_cfg": {"layers": [1, 2, 2, 1], "width": 24, "image_size": 64, "head_width": 32},
+        "embed_dim": 256, "vision_cfg": {"layers": [1, 2, 2, 1], "width": 24, "image_size": 64, "head_width": 32},
         "text_cfg": {"context_length": tokenizer.context, "vocab_size": tokenizer.vocab_size, "width": 128, "heads": 4,
                      "layers": 2},
         "init_logit_scale": 2.303, "init_logit_bias": -6.0,
     }  # fmt: skip
 
 
-def once(path: Path, make: Callable[[], Tensor]) -> Tensor:
-    """What `make` gives, kept in a file for when a run is resumed."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keep(make(), path)
-    return torch.load(path, weights_only=True)
+@torch.no_grad()
+def repainted(pool: Tensor) -> Tensor:
+    """The landscape model's version of pictures (N, 3, 64, 64) uint8, 128 at a time.
+
+    Noise is added up to some level and taken away: in one step, as in an estimate x0, or, every fourth time, in
+    several, as in a sample.
+    """
+    model, seen = catalogue.get("landscapes"), torch.empty_like(pool)
+    for start in range(0, len(pool), 128):
+        generator = torch.Generator().manual_seed(start)
+        sampled = start // 128 % 4 == 0
+        schedule = Schedule(model.config, "ddim", SAMPLED_STEPS if sampled else 1000)
+        if sampled:
+            begin = int(torch.randint(SAMPLED_STEPS // 2, SAMPLED_STEPS - 2, (), generator=generator))
+        elif torch.rand((), generator=generator) < 0.7:
+            begin = 999 - int(noise_levels(schedule.alphas_cumprod, 1, generator))
+        else:
+            begin = int(torch.randint(50, 600, (), generator=generator))
+        x0 = pool[start : start + 128].float() / 127.5 - 1
+        x_t = schedule.alpha[begin] * x0 + schedule.sigma[begin] * torch.randn(x0.shape, generator=generator)
+        x_t = x_t.to(model.device)
+        for i in range(begin, SAMPLED_STEPS if sampled else begin + 1):
+            eps = model.eps(x_t, schedule.timesteps[i])
+            x0, x_t = schedule.x0(x_t, eps, i), schedule.step(x_t, eps, i)
+        seen[start : start + 128] = ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return seen
+
+
+def seen(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, 64, 64) in [-1, 1] as guidance shows them: cut, turned a little, flipped, blurred and noisy."""
+    here = {"generator": generator, "device": generator.device}
+    count = len(x)
+    size = 1 - 0.45 * torch.rand(count, **here) ** 1.5
+    flip = torch.where(torch.rand(count, **here) < 0.5, -1.0, 1.0)
+    shift = (torch.rand(count, 2, **here) * 2 - 1) * (1 - size)[:, None] + 0.05 * torch.randn(count, 2, **here)
+    turn = 0.08 * torch.randn(count, **here)
+    rows = [torch.stack([size * flip, -size * turn, shift[:, 0]], 1), torch.stack([size * turn, size, shift[:, 1]], 1)]
+    grid = affine_grid(torch.stack(rows, 1), x.shape, align_corners=False)
+    x = grid_sample(x, grid, padding_mode="reflection", align_corners=False)
+    coarse = int(torch.randint(0, 5, (), **here))  # a blur for the whole batch now and then: through a smaller size
+    if coarse > 2:
+        x = interpolate(interpolate(x, scale_factor=1 / (coarse - 1), mode="area"), size=64, mode="bilinear")
+    level = 0.25 * torch.rand(count, 1, 1, 1, **here) ** 2
+    return x + level * torch.randn(x.shape, **here)
+
+
+def bent(x: Tensor, encode: Callable[[Tensor], Tensor], goals: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, 64, 64) as guidance bends them toward the unit vectors `goals` (B, D), which need not fit them.
+
+    A CLIP that has not met such pictures finds in them what nobody else can see, and its gradient leads there
+    (adversarial training: Madry et al. 2018, arXiv:1706.06083; for guidance: Kawar et al. 2022, arXiv:2208.08664).
+    """
+    here = {"generator": generator, "device": generator.device}
+    ratio = 10 ** float(torch.rand((), **here) * 1.8 - 1.3)  # sigma / alpha of some step: how coarse the bend is
+    alpha, reach = (1 + ratio**2) ** -0.5, REACH * torch.rand(len(x), 1, 1, 1, **here)
+    for _ in range(MOVES):
+        y = x.detach().requires_grad_()
+        far = (normalize(encode(y).float(), dim=-1) - goals).square().sum()
+        bend = wiener(torch.autograd.grad(far, y)[0], alpha, ratio * alpha)
+        x = x - reach / MOVES * bend / rms(bend).clamp_min(1e-20)
+    return x
 
 
 def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
@@ -115,7 +173,11 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
     tokenizer = WordTokenizer(vocabulary())
     network = build(config(tokenizer)).to(memory_format=torch.channels_last)
     pool = painted(SEEDS["diffusion"], pictures, device)
-    guessed = once(settings.out / f"repainted-{pictures}.pt", lambda: repainted(pool.cpu())).to(device)
+    kept = settings.out / f"repainted-{pictures}.pt"  # for when a run is resumed
+    if not kept.exists():
+        settings.out.mkdir(parents=True, exist_ok=True)
+        keep(repainted(pool.cpu()), kept)
+    guessed = torch.load(kept, map_location=device, weights_only=True)
     truth = attributes(torch.arange(pictures) + SEEDS["diffusion"]).to(device)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
@@ -136,9 +198,8 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
         return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum() + broken.mean()
 
     def show(network: nn.Module, path: Path) -> None:
-        model_cfg, preprocess_cfg = config(tokenizer), {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}
-        text = json.dumps({"model_cfg": model_cfg, "preprocess_cfg": preprocess_cfg}, indent=1)
-        (settings.out / "open_clip_config.json").write_text(text)
+        about = {"model_cfg": config(tokenizer), "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}}
+        (settings.out / "open_clip_config.json").write_text(json.dumps(about, indent=1))
         tokenizer.write(settings.out / "vocabulary.json")
         save_half(network, settings.out / "open_clip_model.safetensors")
 

@@ -4,6 +4,8 @@ Only additions, products, quotients, roots and comparisons touch a pixel, never 
 every batch, so a picture is the same bit for bit alone or beside others.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -158,19 +160,15 @@ def compose(seeds: Tensor, land: str, size: int) -> Tensor:
     true = {name: truths[:, column : column + 1] for column, name in enumerate(ATTRIBUTES)}
     seeds = seeds.view(-1, 1, 1, 1)
     centres = (torch.arange(size, device=seeds.device) + 0.5) / size
-    variants = {role: torch.tensor([PALETTE[time][role] for time in TIMES], device=seeds.device) for role in
-                PALETTE["dawn"]}
     colours = {}
-    for role, table in variants.items():  # table: (time, variant, colour channel)
+    for role in PALETTE["dawn"]:
+        table = torch.tensor([PALETTE[time][role] for time in TIMES], device=seeds.device)  # time, variant, channel
         chosen = sum(true[time] * table[number].view(1, 2, 3, 1) for number, time in enumerate(TIMES))
         colours[role] = mix(chosen[:, 0:1], chosen[:, 1:2], draw(seeds, 100)).transpose(1, 2)
     scene = Scene(seeds, size, centres.view(1, 1, 1, -1), centres.view(1, 1, -1, 1), true, colours,
                   draw(seeds, 99, 0.18, 0.82))
     layers = PAINTERS[land](scene)
-    covered = layers[0][0]
-    for cover, _, _ in layers:
-        covered = torch.maximum(covered, cover)
-    image = sky(scene, covered)
+    image = sky(scene, reduce(torch.maximum, [cover for cover, _, _ in layers]))
     pale = mix(colours["cloud"], colours["low"], 0.3)
     for number, (cover, colour, foot) in enumerate(layers):
         image = mix(image, colour, cover)

@@ -33,12 +33,9 @@ class Settings:
 
 
 def train(
-    network: torch.nn.Module,
-    loss: Callable[[torch.nn.Module, torch.Generator], torch.Tensor],
-    settings: Settings,
-    *,
+    network: torch.nn.Module, loss: Callable[[torch.nn.Module, torch.Generator], torch.Tensor], settings: Settings, *,
     show: Callable[[torch.nn.Module, Path], None] = lambda network, path: None,
-) -> torch.nn.Module:
+) -> torch.nn.Module:  # fmt: skip
     """Train `network` in place and return it with its EMA weights.
 
     `loss(network, generator)` draws its own batch with a generator on the network's device, which depends on the seed
@@ -51,15 +48,14 @@ def train(
         log_with=["tensorboard", "wandb"] if is_wandb_available() else "tensorboard", project_dir=settings.out,
     )  # fmt: skip
     settings.out.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    optimizer = torch.optim.AdamW(network.parameters(), **rates, fused=True)
     model, optimizer = accelerator.prepare(network, optimizer)
     ema = EMAModel(network.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
     ema.to(accelerator.device)
     accelerator.init_trackers("tensorboard")
 
-    step, seconds, history = 0, 0.0, []
+    step, seconds, history, window = 0, 0.0, [], []
     checkpoint, parts = settings.out / "checkpoint.pt", {"network": network, "ema": ema, "optimizer": optimizer}
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=accelerator.device, weights_only=True)
@@ -74,7 +70,9 @@ def train(
         state = {name: part.state_dict() for name, part in parts.items()}
         keep(state | {"step": step, "seconds": seconds, "history": history}, checkpoint)
         (settings.out / "history.json").write_text(json.dumps(history))
-        plot(history, settings.out / "loss.png")
+        if history:
+            rows = [{"step": step, "loss": value} for step, value in history]
+            plot(settings.out / "loss.png", {"loss": rows}, "step", "loss", height=3)
         look()
 
     def look() -> None:
@@ -89,7 +87,6 @@ def train(
         look()
 
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not accelerator.is_main_process)
-    window = []
     while step < settings.steps and seconds < settings.minutes * 60:
         started = time.perf_counter()
         progress = max(step / settings.steps, seconds / (settings.minutes * 60))
@@ -142,14 +139,20 @@ def save_half(network: torch.nn.Module, path: Path) -> None:
     save_file({name: w.contiguous().cpu() for name, w in halves.items()}, path)
 
 
-def plot(history: list[list[float]], path: Path) -> None:
-    """Save the loss curve, [[step, loss], ...], as a picture."""
+def plot(
+    path: Path, curves: dict[str, list[dict]], x: str, *measured: str, height: float = 4.4, mark: float | None = None,
+    **names: str,
+) -> None:  # fmt: skip
+    """Save a panel for each of what was `measured` over `x`, with curves of rows; one row alone is a square."""
     from matplotlib.figure import Figure
 
-    if not history:
-        return
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*zip(*history, strict=True), color="#2f6f8f", linewidth=1)
-    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    figure = Figure(figsize=(1 + 5 * len(measured), height), layout="constrained")
+    for axes, y in zip(figure.subplots(1, len(measured), squeeze=False)[0], measured, strict=True):
+        for label, rows in curves.items():
+            points, style = [[row[name] for row in rows] for name in (x, y)], "o-" if len(rows) < 20 else "-"
+            axes.plot(*points, style if len(rows) > 1 else "s", label=label, markersize=4)
+        if mark is not None:
+            axes.axvline(mark, color="grey", linewidth=0.8, linestyle=":")
+        axes.set(**{"xlabel": x, "ylabel": y, "yscale": "log" if y in ("Frechet", "loss") else "linear"} | names)
+        axes.legend(fontsize=8)
     figure.savefig(path, dpi=110)

@@ -1,9 +1,15 @@
 """What stands on the page before anything is painted, and how guidance works in three lines and a formula."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+from PIL import Image
+
+from guidance.ui.html.pictures import CRISP, webp_url
 from guidance.ui.html.words import Say
+
+SHOTS = Path(__file__).parent / "shots"
 
 EPS = "<var>&epsilon;</var>"  # the network's guess of the noise
 X0 = "<var>x&#770;</var><sub>0</sub>"  # the estimate of the picture
@@ -100,64 +106,28 @@ def class_formulas(say: Say) -> str:
     )
 
 
-NOISE = (
-    '<filter id="g-noise"><feTurbulence type="fractalNoise" baseFrequency="0.9" numOctaves="2" seed="3"/>'
-    '<feColorMatrix type="saturate" values="1.6"/></filter><rect width="64" height="64" filter="url(#g-noise)"/>'
+def drawing(tab: str, text: str, labels: tuple[str, str] = ("Unguided", "Guided")) -> Callable[[Say], str]:
+    """What the models that ship make, left alone and steered (HTML), and a text; the files carry their recipes."""
+
+    def drawn(say: Say) -> str:
+        tiles = ""
+        for path, label in zip(sorted(SHOTS.glob(f"{tab}-*.png")), labels * 2, strict=False):
+            with Image.open(path) as image:
+                crisp, url = " g-crisp" * (image.height <= CRISP), webp_url(image.convert("RGB"), 90)
+            tiles += (
+                f'<div class="g-shot"><div class="g-label">{say(label)}</div><img class="g-picture{crisp}" '
+                f'src="{url}" alt="{say(label)}"></div>'
+            )
+        return f'<div class="g-welcome"><div class="g-tiles">{tiles}</div><p>{say(text)}</p></div>'
+
+    return drawn
+
+
+LANDSCAPES = (
+    "Every picture starts as noise. The model turns it into a landscape of its own choosing; guidance bends each step "
+    "toward what you ask for. You will see both, side by side."
 )
-SCENE = (
-    '<g class="{name}"><rect class="sky" width="64" height="64"/><circle class="sun" cx="45" cy="20" r="7"/>'
-    '<path class="far" d="M0 42 L14 27 L25 38 L39 22 L64 44 V64 H0Z"/>'
-    '<path class="near" d="M0 50 C14 43 26 52 40 47 S58 45 64 48 V64 H0Z"/></g>'
+NUMERALS = (
+    "The network draws any digit it likes, unless it is told which, and guidance makes it listen. A second network "
+    "that took no part reads the result, so you need not trust your eyes."
 )
-
-
-def tile(label: str, drawing: str) -> str:
-    """One drawn picture with its label."""
-    return (
-        f'<div class="g-shot"><div class="g-label">{label}</div><svg class="g-picture" viewBox="0 0 64 64" '
-        f'aria-hidden="true">{drawing}</svg></div>'
-    )
-
-
-def placeholder(color: str, say: Say) -> str:
-    """Noise, what the model makes of it alone, and what it makes of it when steered toward `color` ("#rrggbb")."""
-    tiles = (
-        tile(say("Noise"), NOISE)
-        + tile(say("Unguided"), SCENE.format(name="g-plain"))
-        + tile(say("Guided"), SCENE.format(name="g-steered"))
-    )
-    text = say(
-        "Every picture starts as noise. The model turns it into a landscape of its own choosing; guidance bends each "
-        "step toward what you ask for. You will see both, side by side."
-    )
-    return f'<div class="g-welcome" style="--target:{color}"><div class="g-tiles">{tiles}</div><p>{text}</p></div>'
-
-
-STROKES = {  # a hand's way through some digits, in a square of 28
-    "7": "M8 8 H20 L13 22",
-    "2": "M9 10 C10 5 19 5 18.5 11 C18 15 10 18 9 21.5 H20",
-}
-
-
-def digit_tile(label: str, stroke: str, width: float) -> str:
-    """A drawn digit with its label."""
-    drawing = (
-        f'<rect width="28" height="28" fill="#0b0c0d"/><path d="{stroke}" fill="none" stroke="#f4f4f1" '
-        f'stroke-width="{width}" stroke-linecap="round" stroke-linejoin="round"/>'
-    )
-    return tile(label, f'<g transform="scale({64 / 28:.4f})">{drawing}</g>')
-
-
-def digit_tiles(say: Say) -> str:
-    """Noise, a digit that the network likes, and one that it was told."""
-    text = say(
-        "The network draws any digit it likes, unless it is told which, and guidance makes it listen. A second network "
-        "that took no part reads the result, so you need not trust your eyes."
-    )
-    return (
-        '<div class="g-welcome"><div class="g-tiles">'
-        + tile(say("Noise"), NOISE)
-        + digit_tile(say("Not told"), STROKES["7"], 2.2)
-        + digit_tile(say("Told: 2"), STROKES["2"], 2.6)
-        + f"</div><p>{text}</p></div>"
-    )

@@ -187,7 +187,7 @@ class Jobs:
 
 
 class Runner:
-    """The handlers of a tab: `ask(say, values)` makes a task of its controls' values, by name, that shows at `places`."""
+    """The handlers of a tab: `ask(say, values)` makes a task, shown at `places`, of its controls' values by name."""
 
     def __init__(self, jobs: Jobs, ask: Callable[[Say, dict], Task], places: tuple[str, ...]):
         self.jobs, self.ask, self.places = jobs, ask, places

@@ -93,9 +93,8 @@ def mean(losses: dict) -> dict[str, float]:
 class Painting(Task):
     """One run: all that was asked for goes on a step at a time, so one sees the same noise become different things."""
 
-    def __init__(
-        self, compute: Compute, render: Callable[[View], str], ask: Ask, cache: Finished, say: Say = str, keep: bool = True
-    ):
+    def __init__(self, compute: Compute, render: Callable[[View], str], ask: Ask, cache: Finished, say: Say = str,
+                 keep: bool = True):  # fmt: skip
         super().__init__(say)
         self.compute, self.ask, self.cache, self.keep = compute, ask, cache, keep
         self.render = partial(table, ask.grid) if ask.grid else render

@@ -13,11 +13,6 @@ COLORS = {
     "Teal": "#13808a", "Crimson": "#a8142f", "Gold": "#dba520", "Violet": "#43238f", "Forest": "#2c6638",
     "Peach": "#f4b795",
 }  # fmt: skip
-# The drawing that stands there at first takes the picked colour.
-TINT = """color => {
-  const drawing = document.querySelector('#color-view .g-welcome');
-  if (drawing && CSS.supports('color', color)) drawing.style.setProperty('--target', color);
-}"""
 
 
 def caption(recipe: Recipe, image: Image.Image, say: Say) -> str:
@@ -45,12 +40,11 @@ def render(view: View) -> str:
 
 LOOK = Look(
     intro=welcome.COLOR,
-    drawing=lambda say: welcome.placeholder("#2080ff", say),
+    drawing=welcome.drawing("color", welcome.LANDSCAPES),
     formula=welcome.loss_formula("color", ("loss", "What is compared", "color-loss")),
     examples={name: {"color": color} for name, color in COLORS.items()},
     dots=COLORS,
     comparisons={"unguided": "Unguided", "method": "Shortcut and full", "rule": "Both rules"},
     axes=(("scale", "0.2; 0.5; 0.8"), ("color", "#13808a; #a8142f; #dba520")),
     render=render,
-    wire=lambda made: made["color"].change(None, made["color"], js=TINT, api_visibility="private"),
 )

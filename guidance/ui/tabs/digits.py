@@ -18,6 +18,8 @@ EXAMPLES = {
     "\N{GREEK SMALL LETTER PI}": {"digits": "31415926535897932384", "count": 1},
 }
 
+DRAWING = welcome.drawing("digits", welcome.NUMERALS, ("Not told", "Told: 2026"))
+
 
 def compared(recipe: Recipe, comparison: object) -> Variants:
     """What is shown: the recipe, or the recipe among others that differ in one field."""
@@ -43,7 +45,7 @@ def check(recipe: Recipe) -> None:
 def look(read: Read) -> Look:
     """The tab over a function that reads digits."""
     return Look(
-        intro=welcome.DIGITS, drawing=welcome.digit_tiles, formula=welcome.class_formulas, examples=EXAMPLES,
+        intro=welcome.DIGITS, drawing=DRAWING, formula=welcome.class_formulas, examples=EXAMPLES,
         comparisons={"nothing": "Nothing", "strength": "Strengths", "conditioning": "Ways of telling",
                      "guidance": "Kinds of guidance"},
         compared=compared, render=partial(render, read), check=check,

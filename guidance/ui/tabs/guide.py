@@ -47,7 +47,7 @@ class Look:
     """What a tab has of its own."""
 
     intro: welcome.Welcome = welcome.PLAIN
-    drawing: Callable[[Say], str] = lambda say: welcome.placeholder("#3f5f8f", say)
+    drawing: Callable[[Say], str] = welcome.drawing("prompt", welcome.LANDSCAPES)
     formula: Callable[[Say], str] | None = None
     examples: dict[str, dict] = field(default_factory=dict)  # a name: values of fields; the others go to their defaults
     dots: dict[str, str] = field(default_factory=dict)  # a colour beside an example's name
@@ -59,7 +59,6 @@ class Look:
     texts: dict[str, tuple[str, str]] = field(default_factory=dict)  # label and help of fields that have others here
     most: dict[str, int] = field(default_factory=dict)  # the page's limits, where not the ends of the sliders
     check: Callable[[Recipe], None] = lambda recipe: None  # what else the page does not take
-    wire: Callable[[dict[str, Component]], None] = lambda made: None
 
 
 def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> stage.Panel:
@@ -142,7 +141,6 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
     if drawn:
         inputs = [made[key] for key in ("model", "solver", "steps", "weight", "start", "stop")]
         gr.on([advanced.expand, *(one.change for one in inputs)], controls.plot, inputs, drawn, **stage.QUICK)
-    own.wire(made)
     if own.examples:
         stage.examples(here, picks, example, [made[key] for key in touched])
     stage.wire(here, painting.runner(compute, parse, own.render, jobs), panel, compare)
@@ -190,7 +188,8 @@ def folded_picture(name: str, info, key: str) -> gr.Image:
 
 def comparison(name: str, kind: type[Guide], own: Look) -> dict[str, Component]:
     """What a run is compared with in one click, and for a grid two settings, each with its values."""
-    options = [(t(label), value) for value, label in (own.comparisons | {GRID: "A grid"}).items()]
+    options = [(t(label), value) for value, label in (own.comparisons | {GRID: "A grid"}).items()
+               if value != "method" or value in kind.model_fields]  # fmt: skip
     made: dict[str, Component] = {"compare": gr.Radio(
         options, value=options[0][1], label=t("Compare"), elem_id=f"{name}-compare",
         info=t("The same noise, painted several ways."),
