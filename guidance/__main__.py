@@ -3,6 +3,8 @@
 import argparse
 import dataclasses
 import sys
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 from guidance import guides, recipe
@@ -12,13 +14,7 @@ from guidance.guides.base import Guide
 from guidance.guides.digits import Digits
 from guidance.recipe import Recipe
 
-# What each training takes beside what they all have.
-TRAININGS = {
-    "landscapes": ("batch", "pictures", "fine"), "attributes": ("batch", "pictures"), "clip": ("batch", "pictures"),
-    "digits": ("batch", "data", "conditioning"), "digit-classifier": ("batch", "data", "blind"),
-    "digit-judge": ("batch", "data"), "notebook-digits": ("batch", "data"),
-}  # fmt: skip
-
+TRAININGS = ("landscapes", "attributes", "clip", "digits", "digit-classifier", "digit-judge", "notebook-digits")
 TRAIN = {
     "out": (Path, "runs/NETWORK unless given; a checkpoint found there is resumed"), "steps": (int, "how many"),
     "minutes": (float, "end after so much time at the latest"), "batch": (int, "pictures a step"),
@@ -64,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
         first, *others = recipe.form(kind)
         one.add_argument(first, help=recipe.about(kind, first).description)
         options(one, {name: recipe.about(kind, name) for name in others})
-        one.set_defaults(run=run_guide, kind=kind)
+        one.set_defaults(kind=kind, run=lambda options: save(
+            recipe.from_flat(options.kind, given(options, options.kind)), options.out))  # fmt: skip
 
     paint = commands.add_parser("paint", help="pictures steered by any number of guides, or by a recipe in a file")
     paint.add_argument("recipe", type=Path, nargs="?", help="a JSON file, or a PNG with its recipe inside")
@@ -103,14 +100,17 @@ def parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=run_evaluate)
 
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
-    bench.add_argument("--memory", action="store_true", help="measure memory instead")
-    bench.set_defaults(run=run_bench)
+    bench.add_argument("--memory", dest="what", action="store_const", const="memory", default="bench",
+                       help="measure memory instead")  # fmt: skip
+    bench.set_defaults(run=lambda options: getattr(import_module("guidance.bench"), options.what)())
 
     deploy = commands.add_parser("deploy", help="put the page on a Space of the Hugging Face Hub")
     deploy.add_argument("--space", required=True, metavar="OWNER/NAME")
     deploy.add_argument("--docker", action="store_true", help="as a Docker Space instead of a Gradio one")
     deploy.add_argument("--push", action="store_true", help="send the files instead of listing them")
-    deploy.set_defaults(run=run_deploy)
+    deploy.set_defaults(
+        run=lambda options: import_module("guidance.deploy").deploy(options.space, options.docker, options.push)
+    )
     return top
 
 
@@ -138,21 +138,15 @@ def given(options: argparse.Namespace, kind: type[Guide] | None = None) -> dict[
     return values | {name: pack(values[name]) for name in pictures}
 
 
-def run_guide(options: argparse.Namespace) -> None:
-    """Make the pictures of one guide."""
-    save(recipe.from_flat(options.kind, given(options, options.kind)), options.out)
-
-
 def run_paint(options: argparse.Namespace) -> None:
     """Make the pictures of a recipe in a file, with what else is given changed, or of some guides."""
-    file = options.recipe
-    if file and file.suffix.lower() == ".png":
-        made = recipe.read_png(file)
+    file, asked = options.recipe, tuple(map(guides.parse, options.guide))
+    if file:
+        made = recipe.read_png(file) if file.suffix.lower() == ".png" else recipe.from_json(file.read_text())
+        made = made.replace(guides=made.guides + asked, **given(options))
     else:
-        made = recipe.from_json(file.read_text()) if file else Recipe(guides=tuple(map(guides.parse, options.guide)))
-    if file and options.guide:
-        made = made.replace(guides=(*made.guides, *map(guides.parse, options.guide)))
-    save(made.replace(**given(options)) if file else Recipe(guides=made.guides, **given(options)), options.out)
+        made = Recipe(guides=asked, **given(options))
+    save(made, options.out)
 
 
 def save(made: Recipe, out: Path) -> None:
@@ -178,21 +172,18 @@ def save(made: Recipe, out: Path) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
-    from guidance.training import attributes, clip, diffusion, digits
+    from guidance.training import clip, diffusion, digits
 
-    run, settings = {
-        "landscapes": (diffusion.run, diffusion.SETTINGS), "attributes": (attributes.run, attributes.SETTINGS),
-        "clip": (clip.run, clip.SETTINGS), "digits": (digits.run, digits.DENOISER),
-        "digit-classifier": (digits.classifier, digits.CLASSIFIER),
-        "digit-judge": (digits.judge, digits.JUDGE), "notebook-digits": (digits.notebook, digits.NOTEBOOK),
-    }[options.network]  # fmt: skip
-    given = vars(options)
-    data = {name: given[name] for name in TRAININGS[options.network] if name in given}
-    if stray := set().union(*TRAININGS.values()) & set(given) - set(data):
+    runs = (diffusion.run, diffusion.judge, clip.run, digits.run, digits.classifier, digits.judge, digits.notebook)
+    run, given = dict(zip(TRAININGS, runs, strict=True))[options.network], vars(options)
+    takes = signature(run).parameters
+    data = {name: given[name] for name in takes if name in given}
+    common = {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
+    if stray := given.keys() - data.keys() - common.keys() - {"network", "run"}:
         raise RecipeError(f"The training of {options.network} takes no --{min(stray)}.")
+    settings = takes["settings"].default
     variant = [settings.out.name, data.get("conditioning", ""), "blind" if "blind" in data else ""]
-    common = {"out": settings.out.with_name("-".join(filter(None, variant)))}
-    common |= {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
+    common = {"out": settings.out.with_name("-".join(filter(None, variant)))} | common
     run(dataclasses.replace(settings, **common), **data)
 
 
@@ -209,25 +200,8 @@ def run_finetune(options: argparse.Namespace) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> None:
     """Print the tables and save the plots of one evaluation."""
-    from guidance.evaluation import clip, color, digits, finetune, samples
-
     data = {name: value for name, value in vars(options).items() if name in EVALUATIONS[options.what]}
-    kinds = {"samples": samples, "color": color, "clip": clip, "digits": digits, "finetune": finetune}
-    kinds[options.what].evaluate(options.out, **data)
-
-
-def run_bench(options: argparse.Namespace) -> None:
-    """Print the tables of speed, or that of memory."""
-    from guidance import bench
-
-    (bench.memory if options.memory else bench.bench)()
-
-
-def run_deploy(options: argparse.Namespace) -> None:
-    """List what a Space of the page consists of, and push it if told to."""
-    from guidance import deploy
-
-    deploy.deploy(options.space, options.docker, options.push)
+    import_module(f"guidance.evaluation.{options.what}").evaluate(options.out, **data)
 
 
 if __name__ == "__main__":

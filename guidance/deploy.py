@@ -15,15 +15,6 @@ GRADIO_ONLY = ("sdk_version", "python_version", "app_file", "preload_from_hub")
 ZERO = b"torch>=2.8,<2.12\ntorchvision>=0.23,<0.27\nspaces>=0.40\n"
 
 
-def card(readme: str, docker: bool) -> str:
-    """The README with the front matter of a Space: that of the Gradio SDK, which it has, or of Docker."""
-    space = SpaceCard(readme)
-    if docker:
-        values = {name: value for name, value in space.data.to_dict().items() if name not in GRADIO_ONLY}
-        space.data = type(space.data)(**values | {"sdk": "docker", "app_port": 7860})
-    return str(space)
-
-
 def contents(docker: bool = False, root: Path = ROOT) -> dict[str, bytes]:
     """Every file of the Space by its path: what the page needs and nothing else; RuntimeError outside a checkout."""
     if not (root / "app.py").is_file():
@@ -31,11 +22,14 @@ def contents(docker: bool = False, root: Path = ROOT) -> dict[str, bytes]:
     paths = [path for pattern in NEEDED + DOCKER * docker for path in sorted(root.glob(pattern)) if path.is_file()]
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     files = {name: data for name, data in found.items() if not any(part in name for part in LEFT)}
-    files["README.md"] = card(files["README.md"].decode(), docker).encode()
-    if not docker:  # the Gradio SDK's may run on ZeroGPU
+    card = SpaceCard(files["README.md"].decode())  # its front matter is that of the Gradio SDK
+    if docker:
+        values = {name: value for name, value in card.data.to_dict().items() if name not in GRADIO_ONLY}
+        card.data = type(card.data)(**values | {"sdk": "docker", "app_port": 7860})
+    else:  # the Gradio SDK's may run on ZeroGPU
         rest = re.sub(rb"^(torch|torchvision)\b.*\n", b"", files["requirements.txt"], flags=re.MULTILINE)
         files["requirements.txt"] = ZERO + rest
-    return files
+    return files | {"README.md": str(card).encode()}
 
 
 def push(space: str, files: dict[str, bytes], docker: bool = False, api: HfApi | None = None) -> str:

@@ -114,10 +114,11 @@ def test_a_missing_package_is_named(monkeypatch, module, package):
 
 
 def test_without_its_package_mcp_is_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(settings, "MCP", True)
     monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: None)
     sentence = "Serving agents needs one more package: pip install 'gradio[mcp]'"
     with pytest.raises(start.StartError, match=f"^{re.escape(sentence)}$"):
-        start.mcp()
+        start.ready()
 
 
 def test_without_its_package_zerogpu_is_refused_with_the_remedy(monkeypatch):

@@ -66,7 +66,7 @@ def test_the_text_and_the_negative_one_matter_and_a_scale_of_one_is_one_pass(fol
     model, calls = catalogue.get(str(folder)), []
     real = model.unet.forward
     monkeypatch.setattr(model.unet, "forward", lambda x, *rest: calls.append(len(x)) or real(x, *rest))
-    monkeypatch.setattr(model.latents, "batch", 2)
+    monkeypatch.setattr(model, "batch", 2)
     plain = ColorRecipe(model=str(folder), scale=0, steps=2)
     made = {}
     for name, fields in {
@@ -77,7 +77,7 @@ def test_the_text_and_the_negative_one_matter_and_a_scale_of_one_is_one_pass(fol
     assert all(count == 2 for _, count in made.values())  # both halves in one forward
     ends = [picture for picture, _ in made.values()]
     assert all((first != second).any() for k, first in enumerate(ends) for second in ends[:k])
-    monkeypatch.setattr(model.latents, "batch", 1)
+    monkeypatch.setattr(model, "batch", 1)
     calls.clear()
     pixels(ColorRecipe(model=str(folder), scale=0, steps=2, text_scale=1, **TEXT))
     assert len(calls) == 2

@@ -8,7 +8,6 @@ from diffusers import DDIMPipeline
 
 from guidance.models import clips
 from guidance.settings import ASSETS
-from guidance.training import attributes as judge
 from guidance.training import clip, diffusion
 from guidance.training.captions import SYNONYMS, broken, named, sentence
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
@@ -105,8 +104,8 @@ def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path, mon
 
 
 def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(judge, "TESTED", 64)
-    judge.run(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
+    monkeypatch.setattr(diffusion, "TESTED", 64)
+    diffusion.judge(Settings(tmp_path, steps=2, every=2), pictures=16, batch=4)
     assert (tmp_path / "model.safetensors").exists()
     assert "every attribute of a picture right:" in capsys.readouterr().out
 

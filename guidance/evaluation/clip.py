@@ -118,19 +118,6 @@ def ideal(asked: list[Asked]) -> Tensor:
     return painted_from(torch.stack(chosen)).float() / 127.5 - 1
 
 
-def measure(judge: nn.Module, known: Tensor, asked: list[Asked], made: Tensor) -> dict[str, float]:
-    """Success with prompts of one attribute and of several, in %, and the distance of all pictures to the data.
-
-    `made` (R * len(asked), 3, H, W) has a picture for each prompt, then another for each, and so on.
-    """
-    all_shown = [shows(judge, made[k :: len(asked)], names).float().mean() for k, (_, names) in enumerate(asked)]
-    shares, single = torch.stack(all_shown), torch.tensor([len(names) == 1 for _, names in asked])
-    return {
-        "one attribute %": 100 * shares[single].mean().item(), "two to four %": 100 * shares[~single].mean().item(),
-        "KID x 1000": metrics.kid(metrics.features(judge, made), known), "contrast": metrics.contrast(made),
-    }  # fmt: skip
-
-
 def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     """Print the table, save it, the curve over the scale, and a sheet of the default's pictures, a prompt a row.
 
@@ -140,9 +127,17 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
     judge, asked = catalogue.judge(), prompts(count)
     known = metrics.features(judge, data(2048, skip=2048))
     table, made, seconds, texts = metrics.Table(out / "clip.json"), {}, {}, [text for text, _ in asked]
+    single = torch.tensor([len(names) == 1 for _, names in asked])
 
-    def add(name: str, pictures: Tensor, **more: float) -> None:
-        table.add({"setting": name, "pictures": len(pictures)} | measure(judge, known, asked, pictures) | more)
+    def add(name: str, pictures: Tensor, **more: float) -> None:  # one for each prompt, then another, and so on
+        parts = [(pictures[k :: len(asked)], names) for k, (_, names) in enumerate(asked)]
+        shares = torch.stack([shows(judge, part, names).float().mean() for part, names in parts])
+        table.add({
+            "setting": name, "pictures": len(pictures), "one attribute %": 100 * shares[single].mean().item(),
+            "two to four %": 100 * shares[~single].mean().item(),
+            "KID x 1000": metrics.kid(metrics.features(judge, pictures), known),
+            "contrast": metrics.contrast(pictures), **more,
+        })  # fmt: skip
 
     for name, recipe in (WHOLE | PARTS).items():
         made[name], seconds[name] = drawn(out / f"{name}.pt", recipe, texts * (seeds if name in WHOLE else 1))

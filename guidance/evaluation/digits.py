@@ -69,16 +69,6 @@ def judged(judge: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
         return features, judge.head(features).softmax(1)
 
 
-def measure(judge: nn.Module, pictures: Tensor, labels: list[int], known: Tensor) -> dict[str, float]:
-    """Accuracy and confidence of the judge, and how the features lie to `known`, those of the test split."""
-    features, chances = judged(judge, pictures)
-    right = chances.argmax(1) == torch.tensor(labels)
-    return {
-        "accuracy %": 100 * right.float().mean().item(), "confidence %": 100 * chances.amax(1).mean().item(),
-        "Frechet": metrics.frechet(features, known), "coverage": metrics.coverage(features, known),
-    }  # fmt: skip
-
-
 def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
     """Print the table and save the plot: the default over `count` pictures, the others over a tenth of them.
 
@@ -92,7 +82,13 @@ def evaluate(out: Path, data: Path = DATA, count: int = 10_000) -> None:
     table = metrics.Table(out / "digits.json", digits=4)
 
     def add(name: str, pictures: Tensor, labels: list[int], row: dict) -> None:
-        table.add({"what": name} | row | {"pictures": len(labels)} | measure(judge, pictures, labels, known))
+        features, chances = judged(judge, pictures)
+        right = chances.argmax(1) == torch.tensor(labels)
+        table.add({
+            "what": name, **row, "pictures": len(labels), "accuracy %": 100 * right.float().mean().item(),
+            "confidence %": 100 * chances.amax(1).mean().item(), "Frechet": metrics.frechet(features, known),
+            "coverage": metrics.coverage(features, known),
+        })  # fmt: skip
 
     for first in (order[:size] for size in (count, count // 10, count // 50)):
         add("training split (the floor)", train[first], classes[first].tolist(), dict.fromkeys(NOTEBOOK, ""))

@@ -12,7 +12,7 @@ from guidance.evaluation import metrics
 from guidance.frame import sheet, to_images, to_pixels
 from guidance.models import catalogue
 from guidance.recipe import Recipe
-from guidance.training.diffusion import SEEDS, painted
+from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import ATTRIBUTES, attributes
 
 
@@ -24,7 +24,7 @@ def pictures(recipe: Recipe, count: int) -> Tensor:
 
 def data(count: int, skip: int = 0) -> Tensor:
     """Painted landscapes that no network was trained on, (count, 3, 64, 64) in [-1, 1]."""
-    return painted(SEEDS["evaluation"] + skip, count).float() / 127.5 - 1
+    return painted_from(torch.arange(count) + SEEDS["evaluation"] + skip).float() / 127.5 - 1
 
 
 def grid(batch: Tensor, columns: int) -> Image.Image:

@@ -33,7 +33,7 @@ WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")  # the 
 class Clip:
     """A frozen CLIP on its device that takes pictures in [0, 1] and gives float32 embeddings."""
 
-    def __init__(self, network: nn.Module, tokenizer: object, mean: list[float], std: list[float]):
+    def __init__(self, network: nn.Module, tokenizer: object, normal: dict):  # mean and std of what it was trained on
         self.network = sequence_first(frozen(network))  # open_clip's come in training mode
         self.tokenizer = tokenizer
         weight = next(network.parameters())
@@ -44,7 +44,8 @@ class Clip:
         self.batch = 64 if self.device.type != "cpu" else 8 if self.size <= 64 else 4
         if self.device.type == "cpu" and math.prod(getattr(network.visual, "grid_size", (99, 99))) < 100:
             unfused(network.visual)
-        self.mean, self.std = (torch.tensor(values, device=self.device).view(3, 1, 1) for values in (mean, std))
+        values = (torch.tensor(normal[name], device=self.device) for name in ("mean", "std"))
+        self.mean, self.std = (value.view(3, 1, 1) for value in values)
         self.text = lru_cache(512)(self.text)
 
     def encode_image(self, pictures: Tensor, together: int = 1) -> Tensor:
@@ -67,7 +68,7 @@ class Clip:
     def notes(self, prompt: str) -> list[str]:
         """What a user should know of how a prompt is read: words that are not known, or did not fit."""
         if isinstance(self.tokenizer, WordTokenizer):
-            return word_notes(self.tokenizer, prompt)
+            return self.tokenizer.notes(prompt)
         ids = self.tokenizer([prompt])[0]
         longer = len(self.tokenizer.encode(prompt)) + 2 if hasattr(self.tokenizer, "encode") else 0
         return [f"The prompt is longer than the {len(ids)} tokens CLIP reads: its end was cut."] * (longer > len(ids))
@@ -101,21 +102,6 @@ def unfused(visual: nn.Module) -> None:
             part.forward = partial(weighed, part)
 
 
-def word_notes(tokenizer: WordTokenizer, prompt: str) -> list[str]:
-    """Sentences on what the built-in CLIP did not understand. ModelError when it knows no word at all."""
-    unknown, sentences = tokenizer.unknown(prompt), []
-    if not tokenizer.known(prompt):
-        near = [word for words in unknown.values() for word in words[:1]]
-        hint = f"perhaps {' '.join(near)}" if near else "try lands, hours, weather and colours, as in snowy hills"
-        raise ModelError(f"The built-in CLIP knows none of these words: {hint}.")
-    for word, near in unknown.items():
-        hint = f"perhaps {' or '.join(near)}" if near else "it was passed over"
-        sentences.append(f"The built-in CLIP does not know the word {word[:30]}: {hint}.")
-    if cut := tokenizer.cut(prompt):
-        sentences.append(f"The prompt is longer than CLIP reads; this was cut: {cut[:80]}.")
-    return sentences
-
-
 def build(config: dict) -> CLIP:
     """An untrained open_clip model of a configuration as in open_clip_config.json's "model_cfg"."""
     parts = {"vision_cfg": CLIPVisionCfg(**config["vision_cfg"]), "text_cfg": CLIPTextCfg(**config["text_cfg"])}
@@ -128,9 +114,8 @@ def built_in(folder: Path) -> Clip:
     with building:
         network = build(config["model_cfg"])
     network.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
-    where, normal = device(), config["preprocess_cfg"]
-    tokenizer = WordTokenizer.read(folder / "vocabulary.json")
-    return Clip(network.to(where, precision(where)), tokenizer, normal["mean"], normal["std"])
+    where, tokenizer = device(), WordTokenizer.read(folder / "vocabulary.json")
+    return Clip(network.to(where, precision(where)), tokenizer, config["preprocess_cfg"])
 
 
 def downloaded(name: str) -> Clip:
@@ -171,15 +156,13 @@ def loaded(architecture: str, path: str, described: dict, where: torch.device) -
             architecture, pretrained=path, precision="fp32", force_quick_gelu=described.get("quick_gelu", False),
             require_pretrained=True, weights_only=True,
         )  # fmt: skip
-    tokenizer = open_clip.get_tokenizer(architecture)
-    return Clip(network.to(where, precision(where)), tokenizer, list(described["mean"]), list(described["std"]))
+    return Clip(network.to(where, precision(where)), open_clip.get_tokenizer(architecture), described)
 
 
 def untrained(architecture: str, where: torch.device) -> Clip:
     """An open_clip architecture with random weights, as fast or slow as a trained one."""
     network = open_clip.create_model(architecture, precision="fp32").to(where, precision(where))
-    normal = network.visual.preprocess_cfg
-    return Clip(network, open_clip.get_tokenizer(architecture), list(normal["mean"]), list(normal["std"]))
+    return Clip(network, open_clip.get_tokenizer(architecture), network.visual.preprocess_cfg)
 
 
 def get(name: str) -> Clip:

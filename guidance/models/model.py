@@ -29,6 +29,7 @@ class Model:
         self.channels: int = unet.config.in_channels
         size = unet.config.sample_size
         self.size: tuple[int, int] = (size, size) if isinstance(size, int) else tuple(size)
+        self.shape = (self.channels, *self.size)  # of each x_t, which need not be a picture
         # Kernels round differently in batches of different sizes. The network sees one size only, the last batch
         # padded, so a picture is the same pixels alone and in company.
         pixels = pixels or (4 if self.device.type == "cpu" else 32) * 64 * 64
@@ -37,8 +38,7 @@ class Model:
 
     def noise(self, generators: list[torch.Generator]) -> Tensor:
         """The pure noise each picture starts from, (B, C, H, W) float32, picture k from the CPU's `generators[k]`."""
-        shape = (self.channels, *self.size)
-        return torch.stack([torch.randn(shape, generator=generator) for generator in generators]).to(self.device)
+        return torch.stack([torch.randn(self.shape, generator=generator) for generator in generators]).to(self.device)
 
     def eps(self, x_t: Tensor, t: int, *condition: Tensor) -> Tensor:
         """The noise in x_t at timestep t, both (B, C, H, W) float32; `condition` (B, ...) if the network takes one."""
@@ -65,18 +65,16 @@ class Model:
         x = padded(x_t, self.batch).to(self.dtype, memory_format=self.layout)
         condition = [padded(tensor, self.batch) for tensor in condition]
         output = self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)]
-        return output[:, : self.channels].float().contiguous()  # what lies beyond is a learned variance
+        return output[:, : self.shape[0]].float().contiguous()  # what lies beyond is a learned variance
 
 
-class LatentModel:
-    """A frozen pipeline with the face of a Model: its x_t are latents, and `decode` makes pictures of them.
+class LatentModel(Model):
+    """A frozen pipeline: its x_t are latents, and `decode` makes pictures of them, whose `channels` and `size` it has.
 
     `eps` takes a text as its condition, as `embed` gives it.
     """
 
     takes_text = True
-    null = None
-    channels = 3  # of the pictures
 
     def __init__(
         self, unet: nn.Module, vae: nn.Module, text_encoder: nn.Module, tokenizer: object, config: dict, *,
@@ -84,20 +82,17 @@ class LatentModel:
     ):  # fmt: skip
         # These networks are a hundred times the size of the pixel models', so a CPU gains nothing from padded batches.
         pixels = (1 if unet.device.type == "cpu" else 4) * 64 * 64
-        self.latents = Model(unet, config, pixels=pixels, shared=shared)
-        self.fingerprint = fingerprint
-        self.config, self.device, self.batch = config, self.latents.device, self.latents.batch
-        self.noise, self.eps, self.run = self.latents.noise, self.latents.eps, self.latents.run
-        self.unet, self.text_encoder, self.tokenizer = unet, text_encoder.eval().requires_grad_(False), tokenizer
+        super().__init__(unet, config, pixels, fingerprint=fingerprint, shared=shared)
+        self.text_encoder, self.tokenizer = text_encoder.eval().requires_grad_(False), tokenizer
         self.vae = frozen(vae, shared)
         self.vae.enable_gradient_checkpointing()  # its activations are larger than the UNet's
         self.scaling, self.shift = vae.config.scaling_factor, getattr(vae.config, "shift_factor", None) or 0.0
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.size: tuple[int, int] = tuple(factor * side for side in self.latents.size)
+        self.channels, self.size = 3, tuple(factor * side for side in self.shape[1:])
 
     def decode(self, x0: Tensor) -> Tensor:
         """Latents (B, 4, h, w) to pictures (B, 3, H, W) float32, nominally in [-1, 1], with a gradient."""
-        latents = (x0 / self.scaling + self.shift).to(self.latents.dtype)
+        latents = (x0 / self.scaling + self.shift).to(self.dtype)
         return torch.cat([self.vae.decode(latent).sample.float() for latent in latents.split(1)])
 
     @torch.no_grad()
@@ -105,7 +100,7 @@ class LatentModel:
         """What `eps` takes as its condition: (B, tokens, D), one row for each text."""
         length = self.tokenizer.model_max_length
         ids = self.tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-        return self.text_encoder(ids.input_ids.to(self.device))[0].to(self.latents.dtype)
+        return self.text_encoder(ids.input_ids.to(self.device))[0].to(self.dtype)
 
     def notes(self, text: str) -> list[str]:
         """What a user should know of how a text is read."""

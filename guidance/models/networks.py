@@ -103,11 +103,16 @@ class DigitClassifier(nn.Module):
         return self.head(nn.functional.silu(x).flatten(1))
 
 
-class DigitJudge(nn.Module):
-    """Reads digits for the evaluation and the page; its 128 features are the space in which distances are measured.
+class Judge(nn.Module):
+    """Judges pictures and never guides them; its features are the space in which distances are measured."""
 
-    It judges pictures, never guides them, and is of another architecture than the classifier that does.
-    """
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) in [-1, 1] to logits (B, outputs)."""
+        return self.head(self.features(pictures))
+
+
+class DigitJudge(Judge):
+    """Reads digits for the evaluation and the page; of another architecture than the classifier that guides."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128)):
         super().__init__()
@@ -125,16 +130,9 @@ class DigitJudge(nn.Module):
         """Pictures (B, 1, 28, 28) in [-1, 1] to features (B, 128)."""
         return self.project(self.blocks(pictures))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 1, 28, 28) in [-1, 1] to logits (B, 10)."""
-        return self.head(self.features(pictures))
 
-
-class AttributeNetwork(nn.Module):
-    """Tells which attributes a 64 px landscape shows; its features are the space in which distances are measured.
-
-    It judges pictures and never guides them.
-    """
+class AttributeNetwork(Judge):
+    """Tells which attributes a 64 px landscape shows."""
 
     def __init__(self, outputs: int, widths: tuple[int, ...] = (32, 64, 128, 192), features: int = 256):
         super().__init__()
@@ -151,7 +149,3 @@ class AttributeNetwork(nn.Module):
         """Pictures (B, 3, H, W) in [-1, 1] to features (B, 256)."""
         x = self.blocks(pictures)
         return self.project(torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) in [-1, 1] to logits (B, attributes)."""
-        return self.head(self.features(pictures))

@@ -8,6 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from guidance.models.device import ModelError
+
 PAD, START, UNKNOWN = 0, 1, 2
 SILENT = frozenset(re.findall(r"\w+", "a an the of and with in at over under on by to is it its all some many that"))
 
@@ -42,14 +44,24 @@ class WordTokenizer:
         """The words of a sentence that do not fit."""
         return " ".join(split(text)[self.context - 2 :])
 
-    def known(self, text: str) -> bool:
-        """Whether the vocabulary has a word of the text that says anything."""
-        return any(word in self.ids and word not in SILENT for word in split(text))
-
     def unknown(self, text: str) -> dict[str, list[str]]:
         """Words that the vocabulary lacks, each with the nearest it has, none of them or several."""
         missing = dict.fromkeys(word for word in split(text) if word not in self.ids and word not in SILENT)
         return {word: difflib.get_close_matches(word, self.words, 2, 0.7) for word in missing}
+
+    def notes(self, text: str) -> list[str]:
+        """Sentences on what the built-in CLIP did not understand. ModelError when it knows no word at all."""
+        unknown, sentences = self.unknown(text), []
+        if not any(word in self.ids and word not in SILENT for word in split(text)):
+            near = [word for words in unknown.values() for word in words[:1]]
+            hint = f"perhaps {' '.join(near)}" if near else "try lands, hours, weather and colours, as in snowy hills"
+            raise ModelError(f"The built-in CLIP knows none of these words: {hint}.")
+        for word, near in unknown.items():
+            hint = f"perhaps {' or '.join(near)}" if near else "it was passed over"
+            sentences.append(f"The built-in CLIP does not know the word {word[:30]}: {hint}.")
+        if cut := self.cut(text):
+            sentences.append(f"The prompt is longer than CLIP reads; this was cut: {cut[:80]}.")
+        return sentences
 
 
 def split(text: str) -> list[str]:

@@ -19,9 +19,9 @@ from guidance.sampling.rules import rms
 from guidance.sampling.schedule import Schedule
 from guidance.sampling.spectrum import wiener
 from guidance.training import captions
-from guidance.training.diffusion import SEEDS, noise_levels, painted
-from guidance.training.landscapes import ATTRIBUTES, attributes
-from guidance.training.trainer import Settings, keep, save_half, train
+from guidance.training.diffusion import noise_levels, painted
+from guidance.training.landscapes import ATTRIBUTES
+from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
 REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
@@ -163,22 +163,20 @@ def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Ten
     train(network, loss, replace(settings, out=out, steps=AIMED, every=AIMED, warmup=50))
 
 
-def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
+def run(settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 64) -> None:
     """Train with a pairwise sigmoid loss (Zhai et al. 2023, arXiv:2303.15343) and keep the model in `settings.out`.
 
     A caption matches every picture it is true of, so partial captions are no false negatives.
     """
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = WordTokenizer(vocabulary())
     network = build(config(tokenizer)).to(memory_format=torch.channels_last)
-    pool = painted(SEEDS["diffusion"], pictures, device)
+    pool, truth = painted("diffusion", pictures, DEVICE)
     kept = settings.out / f"repainted-{pictures}.pt"  # for when a run is resumed
     if not kept.exists():
         settings.out.mkdir(parents=True, exist_ok=True)
         keep(repainted(pool.cpu()), kept)
-    guessed = torch.load(kept, map_location=device, weights_only=True)
-    truth = attributes(torch.arange(pictures) + SEEDS["diffusion"]).to(device)
+    guessed = torch.load(kept, map_location=DEVICE, weights_only=True)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
@@ -212,9 +210,8 @@ def run(settings: Settings, *, pictures: int = 32_768, batch: int = 64) -> None:
 @torch.no_grad()
 def check(network: nn.Module, tokenizer: WordTokenizer, seed: int) -> None:
     """Print, over unseen pictures, how often a true phrase outranks a false one of the same kind."""
-    image = embedded(network, painted(SEEDS["evaluation"], TESTED))
-    truth = attributes(torch.arange(TESTED) + SEEDS["evaluation"])
-    words = random.Random(seed)
+    test, truth = painted("evaluation", TESTED)
+    image, words = embedded(network, test), random.Random(seed)
     for name, column in zip(ATTRIBUTES, truth.T, strict=True):
         texts = [words.choice(captions.SYNONYMS[name]) for _ in range(4)]
         text = normalize(network.encode_text(tokenizer(texts).to(image.device)), dim=-1)

@@ -1,21 +1,24 @@
-"""Train the unconditional landscape model: a small UNet2DModel that predicts v on the linear schedule of DDPM."""
+"""Train the landscapes' networks: a small UNet2DModel that predicts v on the linear schedule of DDPM, and its judge."""
 
 from pathlib import Path
 
 import torch
 from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from tqdm import tqdm
 
 from guidance.frame import sheet
+from guidance.models.networks import AttributeNetwork
 from guidance.training.landscapes import ATTRIBUTES, attributes, paint
-from guidance.training.trainer import Settings, train
+from guidance.training.trainer import DEVICE, Settings, save_half, train
 
 SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000}  # where each use of the painter starts
 
 
-def painted(start: int, count: int, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Landscapes of the seeds from `start` on: (count, 3, 64, 64) uint8."""
-    return painted_from(torch.arange(start, start + count, device=device))
+def painted(use: str, count: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    """The first landscapes of a use, (count, 3, 64, 64) uint8, and what they show, (count, len(ATTRIBUTES)) bool."""
+    seeds = torch.arange(SEEDS[use], SEEDS[use] + count, device=device)
+    return painted_from(seeds), attributes(seeds)
 
 
 def painted_from(seeds: torch.Tensor) -> torch.Tensor:
@@ -51,20 +54,20 @@ def noise_levels(alphas_cumprod: torch.Tensor, count: int, generator: torch.Gene
 
 FINE = ("stars", "boat", "aurora")  # what is learned last
 SHOWN = 36  # samples on a sheet
+TESTED = 4096  # unseen pictures that the judge is measured on
 SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
+JUDGE = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
 
 
-def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32, fine: float = 1.0) -> None:
+def run(settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 32, fine: float = 1.0) -> None:
     """Train on `pictures` painted landscapes and keep the averaged fp16 pipeline in `settings.out`/pipeline.
 
     Those with anything of FINE are shown `fine` times as often as others. More than once teaches it sooner, and biases
     what is sampled, until the run is resumed for a while without.
     """
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     unet, scheduler = build()
-    pool = painted(SEEDS["diffusion"], pictures, device)
-    truth = attributes(torch.arange(pictures) + SEEDS["diffusion"]).to(device)
+    pool, truth = painted("diffusion", pictures, DEVICE)
     weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
@@ -73,12 +76,12 @@ def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32, fine: fl
         noise = torch.randn(x0.shape, **here)
         t = noise_levels(scheduler.alphas_cumprod.to(x0.device), batch, generator)
         v = network(scheduler.add_noise(x0, noise, t), t).sample
-        return torch.nn.functional.mse_loss(v.float(), scheduler.get_velocity(x0, noise, t))
+        return mse_loss(v.float(), scheduler.get_velocity(x0, noise, t))
 
     def show(network: torch.nn.Module, path: Path) -> None:
         pipeline = DDIMPipeline(network, scheduler)
         pipeline.set_progress_bar_config(disable=True)
-        same = torch.Generator(device).manual_seed(0)
+        same = torch.Generator(DEVICE).manual_seed(0)
         images = pipeline(SHOWN, same, num_inference_steps=25, output_type="pil").images
         sheet(images, 6, gap=2).save(path)
         half, _ = build()
@@ -86,3 +89,31 @@ def run(settings: Settings, *, pictures: int = 60_000, batch: int = 32, fine: fl
         DDIMPipeline(half.half(), scheduler).save_pretrained(settings.out / "pipeline")
 
     train(unet, loss, settings, show=show)
+
+
+def judge(settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128) -> None:
+    """Train the judge of what guidance makes, and print how well it tells which attributes unseen landscapes show.
+
+    It is trained on painted pictures, slightly noisy ones among them; `settings.out` keeps its fp16 weights.
+    """
+    torch.manual_seed(settings.seed)
+    network = AttributeNetwork(len(ATTRIBUTES))
+    pool, truth = painted("attributes", pictures, DEVICE)
+
+    def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
+        here = {"generator": generator, "device": generator.device}
+        chosen = torch.randint(pictures, (batch,), **here)
+        x = pool[chosen].float() / 127.5 - 1
+        # A little noise keeps it from reading the painter's exact pixels, which no sampler reproduces.
+        x = x + 0.15 * torch.rand(batch, 1, 1, 1, **here) * torch.randn(x.shape, **here)
+        return binary_cross_entropy_with_logits(network(x).float(), truth[chosen].float())
+
+    train(network, loss, settings)
+    save_half(network, settings.out / "model.safetensors")
+    test, shown = painted("evaluation", TESTED)
+    with torch.no_grad():
+        logits = torch.cat([network.eval()(part.to(DEVICE).float() / 127.5 - 1).cpu() for part in test.split(256)])
+    right = ((logits > 0) == shown).float()
+    for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
+        print(f"{name:10s} {share:.4f}")
+    print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")

@@ -11,8 +11,9 @@ from torch.nn.functional import affine_grid, cross_entropy, grid_sample, mse_los
 from torchvision.datasets import MNIST
 from tqdm import tqdm
 
+from guidance import frame
 from guidance.models.networks import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.training.trainer import Settings, keep, save_half, train
+from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
 
 DATA = Path("runs/mnist")
 DROP = 0.1  # the share of labels that are dropped, as in classifier-free guidance (Ho and Salimans, arXiv:2207.12598)
@@ -37,17 +38,16 @@ def scaled(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-def sheet(network: nn.Module, device: str, steps: int = 20) -> Image.Image:
+def sheet(network: nn.Module, steps: int = 20) -> Image.Image:
     """Ten rows of digits, a class a row, eight noises, in `steps` steps of DDIM without guidance."""
     scheduler = DDIMScheduler.from_config(SCHEDULER)
     scheduler.set_timesteps(steps)
-    x = torch.randn(80, 1, 28, 28, generator=torch.Generator().manual_seed(0)).to(device)
-    labels = torch.arange(10, device=device).repeat_interleave(8)
+    x = torch.randn(80, 1, 28, 28, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+    labels = torch.arange(10, device=DEVICE).repeat_interleave(8)
     with torch.no_grad():
         for t in scheduler.timesteps:
-            x = scheduler.step(network(x, t.to(device), labels).sample, t, x).prev_sample
-    image = ((x.clamp(-1, 1) + 1) * 127.5).round().byte().view(10, 8, 28, 28).permute(0, 2, 1, 3).reshape(280, 224)
-    return Image.fromarray(image.cpu().numpy()).resize((448, 560), Image.Resampling.NEAREST)
+            x = scheduler.step(network(x, t.to(DEVICE), labels).sample, t, x).prev_sample
+    return frame.sheet(frame.to_images(x), 8).resize((448, 560), Image.Resampling.NEAREST)
 
 
 def plain_attention(network: nn.Module) -> nn.Module:
@@ -61,9 +61,8 @@ def plain_attention(network: nn.Module) -> nn.Module:
 def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data: Path = DATA, batch: int = 64) -> None:
     """Train a denoiser on MNIST's training split and keep fp16 weights in `settings.out`/model.safetensors."""
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     network, scheduler = plain_attention(DENOISERS[conditioning]()), DDIMScheduler.from_config(SCHEDULER)
-    pictures, labels = mnist(data, "train", device)
+    pictures, labels = mnist(data, "train", DEVICE)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
@@ -77,7 +76,7 @@ def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data:
         return mse_loss(v.float(), scheduler.get_velocity(x0, noise, t))
 
     def show(network: nn.Module, path: Path) -> None:
-        sheet(network, device).save(path)
+        sheet(network).save(path)
         save_half(network, settings.out / "model.safetensors")
 
     train(network, loss, settings, show=show)
@@ -86,25 +85,24 @@ def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data:
 def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 128) -> None:
     """The course's own training, to compare with: Adam at 1e-3, eps, no EMA, no dropped labels; ten epochs. Resumes."""
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = plain_attention(DENOISERS["channels"]()).to(device)
+    network = plain_attention(DENOISERS["channels"]()).to(DEVICE)
     scheduler = DDPMScheduler(1000, beta_schedule="squaredcos_cap_v2")
-    pictures, labels = mnist(data, "train", device)
+    pictures, labels = mnist(data, "train", DEVICE)
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     parts = torch.cat([torch.randperm(len(pictures)) for _ in range(10)]).split(batch)[: settings.steps]
     settings.out.mkdir(parents=True, exist_ok=True)
     checkpoint, first = settings.out / "checkpoint.pt", 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     for step in tqdm(range(first, len(parts)), initial=first, total=len(parts)):
-        generator, chosen = torch.Generator().manual_seed(step), parts[step].to(device)
+        generator, chosen = torch.Generator().manual_seed(step), parts[step].to(DEVICE)
         x0 = scaled(pictures[chosen])
-        noise = torch.randn(x0.shape, generator=generator).to(device)
-        t = torch.randint(0, 999, (len(chosen),), generator=generator).to(device)
-        with torch.autocast(device, torch.bfloat16):
+        noise = torch.randn(x0.shape, generator=generator).to(DEVICE)
+        t = torch.randint(0, 999, (len(chosen),), generator=generator).to(DEVICE)
+        with torch.autocast(DEVICE, torch.bfloat16):
             eps = network(scheduler.add_noise(x0, noise, t), t, labels[chosen]).sample
         mse_loss(eps.float(), noise).backward()
         optimizer.step()
@@ -117,9 +115,8 @@ def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 1
 def classifier(settings: Settings = CLASSIFIER, *, data: Path = DATA, batch: int = 128, blind: bool = False) -> None:
     """Train p(y | x_t, t) on noisy digits, or with `blind` on clean ones alone, and print its accuracy by noise."""
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     network, scheduler = DigitClassifier(), DDIMScheduler.from_config(SCHEDULER)
-    pictures, labels = mnist(data, "train", device)
+    pictures, labels = mnist(data, "train", DEVICE)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
@@ -131,12 +128,12 @@ def classifier(settings: Settings = CLASSIFIER, *, data: Path = DATA, batch: int
         return cross_entropy(network(x, t).float(), labels[chosen])
 
     train(network, loss, settings, show=lambda network, path: save_half(network, settings.out / "model.safetensors"))
-    test, truth = mnist(data, "test", device)
-    generator = torch.Generator(device).manual_seed(0)
+    test, truth = mnist(data, "test", DEVICE)
+    generator = torch.Generator(DEVICE).manual_seed(0)
     for level in (0, 250, 500, 750):
-        t = torch.full((len(test),), level, device=device)
+        t = torch.full((len(test),), level, device=DEVICE)
         x = scaled(test)
-        x = scheduler.add_noise(x, torch.randn(x.shape, generator=generator, device=device), t) if level else x
+        x = scheduler.add_noise(x, torch.randn(x.shape, generator=generator, device=DEVICE), t) if level else x
         with torch.no_grad():
             told = t * (not blind)
             read = torch.cat([network.eval()(a, b) for a, b in zip(x.split(500), told.split(500), strict=True)])
@@ -157,16 +154,15 @@ def distorted(x: Tensor, generator: torch.Generator) -> Tensor:
 def judge(settings: Settings = JUDGE, *, data: Path = DATA, batch: int = 128) -> None:
     """Train the network that reads digits for the evaluation, and print its accuracy on the test split."""
     torch.manual_seed(settings.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     network = DigitJudge()
-    pictures, labels = mnist(data, "train", device)
+    pictures, labels = mnist(data, "train", DEVICE)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         chosen = torch.randint(len(pictures), (batch,), generator=generator, device=generator.device)
         return cross_entropy(network(distorted(scaled(pictures[chosen]), generator)).float(), labels[chosen])
 
     train(network, loss, settings, show=lambda network, path: save_half(network, settings.out / "model.safetensors"))
-    test, truth = mnist(data, "test", device)
+    test, truth = mnist(data, "test", DEVICE)
     with torch.no_grad():
         read = torch.cat([network.eval()(scaled(part)) for part in test.split(500)])
     print(f"accuracy on the test split: {(read.argmax(1) == truth).float().mean():.4f}")

@@ -135,7 +135,9 @@ def run(
         shutil.copy(folder / "samples.png", settings.out / "part.png")
         (settings.out / "part.png").replace(path)  # whoever watches the folder sees whole pictures alone
         base = Path(model).name if Path(model).expanduser().is_dir() else model
-        (folder / "README.md").write_text(card(push or settings.out.name, base, len(pool), step))
+        origin = f"base_model: {base}\n" if "/" in base else ""
+        about = {"name": push or settings.out.name, "base": base, "origin": origin, "count": len(pool), "steps": step}
+        (folder / "README.md").write_text(CARD.format(**about))
         watch(made, step)
 
     train(network, loss, settings, show=show)
@@ -149,12 +151,6 @@ def sampled(model: Model, count: int, solver: str = "ddim", steps: int = 25) -> 
     x_t = model.noise([torch.Generator().manual_seed(seed) for seed in range(count)])
     *_, last = sample(unguided(model.eps, schedule), x_t, schedule)
     return last.x_t.clamp(-1, 1).cpu()
-
-
-def card(name: str, base: str, count: int, steps: int) -> str:
-    """The model card of `name`, made from `base` in so many steps with `count` pictures."""
-    origin = f"base_model: {base}\n" if "/" in base else ""
-    return CARD.format(name=name, base=base, origin=origin, count=count, steps=steps)
 
 
 def check(repository: str) -> None:

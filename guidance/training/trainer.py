@@ -14,6 +14,8 @@ from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -23,7 +25,6 @@ class Settings:
     steps: int
     minutes: float = math.inf
     learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
     warmup: int = 200
     ema_decay: float = 0.9995
     accumulate: int = 1
@@ -48,8 +49,7 @@ def train(
         log_with=["tensorboard", "wandb"] if is_wandb_available() else "tensorboard", project_dir=settings.out,
     )  # fmt: skip
     settings.out.mkdir(parents=True, exist_ok=True)
-    rates = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    optimizer = torch.optim.AdamW(network.parameters(), **rates, fused=True)
+    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=1e-2, fused=True)
     model, optimizer = accelerator.prepare(network, optimizer)
     ema = EMAModel(network.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
     ema.to(accelerator.device)
@@ -64,28 +64,24 @@ def train(
         step, seconds, history = state["step"], state["seconds"], state["history"]
 
     def save() -> None:
-        """Write checkpoint, curve and samples."""
+        """Write checkpoint and curve, once there are any, and show what the averaged network makes by now."""
         if not accelerator.is_main_process:
             return
-        state = {name: part.state_dict() for name, part in parts.items()}
-        keep(state | {"step": step, "seconds": seconds, "history": history}, checkpoint)
-        (settings.out / "history.json").write_text(json.dumps(history))
+        if step:
+            state = {name: part.state_dict() for name, part in parts.items()}
+            keep(state | {"step": step, "seconds": seconds, "history": history}, checkpoint)
+            (settings.out / "history.json").write_text(json.dumps(history))
         if history:
             rows = [{"step": step, "loss": value} for step, value in history]
             plot(settings.out / "loss.png", {"loss": rows}, "step", "loss", height=3)
-        look()
-
-    def look() -> None:
-        """Show what the averaged network makes by now."""
         ema.store(network.parameters())
         ema.copy_to(network.parameters())
         show(network.eval(), settings.out / f"samples-{step:06d}.png")
         ema.restore(network.parameters())
         network.train()
 
-    if step == 0 and accelerator.is_main_process:
-        look()
-
+    if step == 0:
+        save()
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not accelerator.is_main_process)
     while step < settings.steps and seconds < settings.minutes * 60:
         started = time.perf_counter()

@@ -58,13 +58,10 @@ class Film:
 
     def strip(self, k: int) -> str:
         """All steps of picture k as one picture's data URL: a row for each of ROWS, a column for each step."""
+        from guidance.frame import sheet  # imports torch
+
         kept = self.kept()
-        width, height = self.shots[0][0][k].size
-        whole = Image.new("RGB", (width * len(kept), height * len(ROWS)))
-        for column, i in enumerate(kept):
-            for row in range(len(ROWS)):
-                whole.paste(self.shots[i][row][k], (column * width, row * height))
-        return webp_url(whole, 85)
+        return webp_url(sheet([self.shots[i][row][k] for row in range(len(ROWS)) for i in kept], len(kept)), 85)
 
     def html(self, say: Say) -> str:
         """The viewer: a slider over the steps, what each picture was then, the losses and w(t)."""
@@ -80,12 +77,9 @@ class Film:
             )
             title = escape(say(f"Seed {seed}"))
             rows += f'<div class="g-reel" style="--film:url({self.strip(k)})"><h3>{title}</h3>{tiles}</div>'
-        series = {
-            name: [losses.get(name) for losses in self.losses]
-            for name in dict.fromkeys(n for row in self.losses for n in row)
-        }
-        plots = "".join(plot(say(f"loss: {name}"), values) for name, values in series.items())
-        plots += plot("w(t)", self.weights)
+        names = dict.fromkeys(name for losses in self.losses for name in losses)
+        plots = [plot(say(f"loss: {name}"), [losses.get(name) for losses in self.losses]) for name in names]
+        plots.append(plot("w(t)", self.weights))
         says = [
             say(f"Step {self.numbers[i]} of {self.steps}")
             + f", w = {self.weights[i]:.2f}"
@@ -98,7 +92,7 @@ class Film:
             f'<div class="g-film-bar"><button type="button" class="g-use g-play">{escape(say("Play"))}</button>'
             f'<input type="range" min="0" max="{last}" value="{last}" aria-label="{escape(say("Step"))}">'
             f"<output>{escape(says[last])}</output></div>"
-            f'<div class="g-plots">{plots}</div><div class="g-reels">{rows}</div></div>'
+            f'<div class="g-plots">{"".join(plots)}</div><div class="g-reels">{rows}</div></div>'
         )
 
 

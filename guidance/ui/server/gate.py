@@ -30,7 +30,7 @@ class Gate:
             if scope["method"] == "POST":
                 receive = await self.admitted(scope, receive)
         except Refused as refusal:
-            return await answer(send, refusal.status, refusal.sentence, refusal.headers)
+            return await answer(send, *refusal.args)
         await self.answered(scope, receive, send)
 
     async def admitted(self, scope: Scope, receive: Receive) -> Receive:
@@ -39,14 +39,13 @@ class Gate:
         known = [value for name, value in scope["headers"] if name == HEADER.encode()]
         who = scope["client"][0] if scope.get("client") else "unknown"
         # A tool's call passes twice: once from the agent, once on its way to the queue.
-        inner = any(value.startswith(SECRET.encode() + b":") for value in known)
-        if not inner:
+        if not any(value.startswith(SECRET.encode() + b":") for value in known):
             scope["headers"] = [(name, value) for name, value in scope["headers"] if name != HEADER.encode()]
             if MCP in scope["path"]:
                 scope["headers"].append((HEADER.encode(), f"{SECRET}:{who}".encode()))
             if self.allowance and (wait := self.allowance.take(who, UPLOAD_TOKENS if upload else 1)):
                 sentence = f"These were too many requests; please go on in {wait} s."
-                raise Refused(429, sentence, [(b"retry-after", str(wait).encode())])
+                raise Refused(429, sentence, (b"retry-after", str(wait).encode()))
         return receive if upload else await read_body(receive)
 
     async def answered(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,11 +73,7 @@ class Gate:
 
 
 class Refused(Exception):
-    """A request that is not passed on."""
-
-    def __init__(self, status: int, sentence: str, headers: list[tuple[bytes, bytes]] | None = None):
-        super().__init__(sentence)
-        self.status, self.sentence, self.headers = status, sentence, headers or []
+    """A request that is not passed on; its arguments are those of the answer: status, sentence, headers."""
 
 
 async def read_body(receive: Receive) -> Receive:
@@ -100,8 +95,8 @@ async def read_body(receive: Receive) -> Receive:
     return again
 
 
-async def answer(send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+async def answer(send: Send, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
     """One sentence as JSON, under the key that Gradio's clients read."""
-    head = [(b"content-type", b"application/json"), *(headers or [])]
+    head = [(b"content-type", b"application/json"), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": json.dumps({"detail": sentence}).encode()})

@@ -30,20 +30,6 @@ def packages() -> None:
             raise StartError(f"The page needs {package}: {INSTALL}")
 
 
-def mcp() -> None:
-    """StartError unless the page can be served to agents."""
-    if importlib.util.find_spec("mcp") is None:
-        raise StartError("Serving agents needs one more package: pip install 'gradio[mcp]'")
-    if settings.AUTH:
-        raise StartError("Agents cannot log in: leave out either --mcp or --auth.")
-
-
-def zero() -> None:
-    """StartError unless ZeroGPU, where this runs there, can be asked for a GPU."""
-    if settings.ZERO and importlib.util.find_spec("spaces") is None:
-        raise StartError("ZeroGPU needs one more package in requirements.txt: spaces")
-
-
 def account() -> tuple[str, str] | None:
     """The user and the password that the page asks for, if any; StartError if they are not written so."""
     user, colon, password = settings.AUTH.partition(":")
@@ -52,8 +38,15 @@ def account() -> tuple[str, str] | None:
     return (user, password) if colon else None
 
 
-def beginnings() -> None:
-    """StartError unless the page can begin with the model and the CLIP that were asked for."""
+def is_there(device: str) -> bool:
+    """Whether torch, which is imported only where it is asked for, finds a device here."""
+    import torch
+
+    return {"cuda": torch.cuda, "mps": torch.backends.mps}[device].is_available()
+
+
+def ready() -> None:
+    """StartError unless the page can be what the settings ask for."""
     try:
         if settings.MODEL:
             model_name(settings.MODEL)
@@ -61,28 +54,19 @@ def beginnings() -> None:
             choice("CLIP", settings.CLIP, tuple(CLIPS))
     except RecipeError as error:
         raise StartError(str(error)) from None
-
-
-def device() -> None:
-    """StartError unless the device that was asked for is there; torch is imported only where one was."""
-    if settings.DEVICE not in ("", "cpu", "cuda", "mps"):
-        raise StartError("GUIDANCE_DEVICE must be cuda, mps or cpu, or not set.")
-    if settings.PRECISION not in ("", "float32", "bfloat16"):
-        raise StartError("GUIDANCE_PRECISION must be float32 or bfloat16, or not set.")
-    if settings.DEVICE in ("cuda", "mps"):
-        import torch
-
-        if not {"cuda": torch.cuda, "mps": torch.backends.mps}[settings.DEVICE].is_available():
-            raise StartError(f"GUIDANCE_DEVICE is {settings.DEVICE}, which torch does not find here: leave it out.")
-
-
-def ready() -> None:
-    """Everything above that the settings ask for."""
-    beginnings()
     account()
-    device()
-    zero()
-    if not 1 <= settings.PORT <= 65535:
-        raise StartError("The port must be from 1 to 65535.")
-    if settings.MCP:
-        mcp()
+    device, lacks = settings.DEVICE, lambda module: importlib.util.find_spec(module) is None
+    wrong = {
+        "GUIDANCE_DEVICE must be cuda, mps or cpu, or not set.": device not in ("", "cpu", "cuda", "mps"),
+        "GUIDANCE_PRECISION must be float32 or bfloat16, or not set.":
+            settings.PRECISION not in ("", "float32", "bfloat16"),
+        f"GUIDANCE_DEVICE is {device}, which torch does not find here: leave it out.":
+            device in ("cuda", "mps") and not is_there(device),
+        "ZeroGPU needs one more package in requirements.txt: spaces": settings.ZERO and lacks("spaces"),
+        "The port must be from 1 to 65535.": not 1 <= settings.PORT <= 65535,
+        "Serving agents needs one more package: pip install 'gradio[mcp]'": settings.MCP and lacks("mcp"),
+        "Agents cannot log in: leave out either --mcp or --auth.": settings.MCP and settings.AUTH,
+    }  # fmt: skip
+    for sentence, so in wrong.items():
+        if so:
+            raise StartError(sentence)

@@ -18,9 +18,8 @@ def duration(recipe: Recipe) -> int:
     """The seconds for which the GPU is asked for."""
     each = [SECONDS[getattr(guide, "method", "shortcut")] * (1 + getattr(guide, "cuts", 0) / 16)
             for guide in recipe.guides]  # fmt: skip
-    seconds = max(each, default=SECONDS["shortcut"]) * work(recipe)
-    small = recipe.model in MODELS
-    return min(MOST, round(LEAST + seconds * (BUILT_IN if small else 1)))
+    seconds = max(each, default=SECONDS["shortcut"]) * work(recipe) * (BUILT_IN if recipe.model in MODELS else 1)
+    return min(MOST, round(LEAST + seconds))
 
 
 def on_cpu(value: object) -> object:
@@ -30,30 +29,18 @@ def on_cpu(value: object) -> object:
     return value.cpu() if hasattr(value, "cpu") else value
 
 
-class Lent:
-    """A compute function as the worker runs it: frames on the CPU, and a sentence where it cannot go on."""
+def lend(compute: Compute, gpu) -> Compute:
+    """A compute function over one that `gpu`, which is spaces.GPU, runs in its worker."""
 
-    def __init__(self, compute: Compute):
-        self.compute = compute
-
-    def __call__(self, recipe: Recipe) -> Iterator:
-        """Frames, and at most one sentence, the last."""
+    @gpu(duration=duration)
+    def on_gpu(recipe: Recipe) -> Iterator:  # frames on the CPU, and at most one sentence, the last
         from guidance.engine import SENTENCES
 
         try:
-            for frame in self.compute(recipe):
+            for frame in compute(recipe):
                 yield replace(frame, **{field.name: on_cpu(getattr(frame, field.name)) for field in fields(frame)})
         except (RecipeError, *SENTENCES) as error:  # the worker would tell the name of its class alone
             yield str(error)
-
-
-def lend(compute: Compute, gpu) -> Compute:
-    """A compute function over one that `gpu`, which is spaces.GPU, runs in its worker."""
-    lent = Lent(compute)
-
-    @gpu(duration=duration)
-    def on_gpu(recipe: Recipe) -> Iterator:
-        yield from lent(recipe)
 
     def run(recipe: Recipe) -> Iterator:
         for item in on_gpu(recipe):
