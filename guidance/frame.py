@@ -58,19 +58,19 @@ class Frame:
         """Decoded, so that a frame can go to another process without its model."""
         return vars(self) | {"x0": self.x0, "decode": None}
 
-    def images(self) -> list[Image.Image]:
-        """The pictures at native resolution."""
-        return to_images(self.x0)
+    def images(self, most: int | None = None) -> list[Image.Image]:
+        """The pictures at native resolution, or the first of them."""
+        return to_images(self.x0[:most])
 
-    def noisy(self) -> list[Image.Image]:
+    def noisy(self, most: int | None = None) -> list[Image.Image]:
         """x_t, brought into the range of a picture."""
-        seen = self.x_t[:, : 3 if self.x_t.shape[1] > 3 else None]  # of a latent model's channels, three
+        seen = self.x_t[:most, : 3 if self.x_t.shape[1] > 3 else None]  # of a latent model's channels, three
         return to_images(seen / seen.abs().amax((1, 2, 3), keepdim=True).clamp(1, 3))
 
-    def pulls(self) -> list[Image.Image]:
+    def pulls(self, most: int | None = None) -> list[Image.Image]:
         """How far guidance bent the step at each pixel, as grey pictures: black nowhere, white where most."""
-        most = self.pull.amax((1, 2, 3), keepdim=True).clamp_min(1e-20)
-        return to_images(self.pull / most * 2 - 1)
+        pull = self.pull[:most]
+        return to_images(pull / pull.amax((1, 2, 3), keepdim=True).clamp_min(1e-20) * 2 - 1)
 
 
 def to_images(x0: Tensor) -> list[Image.Image]:

@@ -39,18 +39,18 @@ class Frame:
     latent: bool = False
     weights: str = ""
 
-    def images(self) -> list[Image.Image]:
-        """The pictures."""
+    def images(self, most: int | None = None) -> list[Image.Image]:
+        """The pictures, or the first of them."""
         told = "".join(getattr(guide, "digits", "") for guide in self.recipe.guides)
         if told:
-            return [Image.new("L", (28, 28), 20 * int(digit)) for digit in told * self.recipe.count]
+            return [Image.new("L", (28, 28), 20 * int(digit)) for digit in told * self.recipe.count][:most]
         paint = "#203040" if self.recipe.guided else "#808080"
         paint = next((guide.color for guide in self.recipe.guides if guide.name == "color" and guide.scale), paint)
-        return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)]
+        return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)][:most]
 
-    def noisy(self) -> list[Image.Image]:
+    def noisy(self, most: int | None = None) -> list[Image.Image]:
         """As grey as it gets."""
-        return [image.convert("L") for image in self.images()]
+        return [image.convert("L") for image in self.images(most)]
 
     pulls = noisy
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 COLUMNS = 10  # at most so many pictures in a row
 
 
+def columns(recipe: Recipe) -> int:
+    """As many as there are digits, so that a round is a row."""
+    return min(recipe.each, COLUMNS)
+
+
 def cell(image: Image.Image, recipe: Recipe, digit: int, confidence: float, view: View) -> str:
     """One digit, which a click downloads, and its verdict."""
     verdict = view.say(f"Asked for {recipe.digits}, read as {digit}, {confidence:.0%} sure")
@@ -33,7 +38,7 @@ def board(label: str, recipe: Recipe, readings: list[tuple[int, float]], view: V
     """A variant's pictures: as one sheet while there are no readings, then each with its own."""
     from guidance.frame import sheet  # imports torch
 
-    wide, images = min(recipe.each, COLUMNS), view.images[recipe]  # as wide as there are digits: a round is a row
+    wide, images = columns(recipe), view.images[recipe]
     name = f"<h3>{escape(view.say(label))}</h3>" if label else ""
     if not readings:
         alt = escape(view.say("Preview of the digits"))

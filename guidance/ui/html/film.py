@@ -17,17 +17,20 @@ ROWS = ("Noisy picture x_t", "Estimate x0", "Pull of the guidance")
 HEAT = ((0.0, (16, 18, 24)), (0.35, (28, 92, 104)), (0.7, (226, 176, 74)), (1.0, (255, 252, 240)))
 
 
+STOPS, COLORS = zip(*HEAT, strict=True)
+TABLE = numpy.stack([numpy.interp(numpy.arange(256) / 255, STOPS, one) for one in zip(*COLORS, strict=True)], 1)
+
+
 def heat(grey: Image.Image) -> Image.Image:
     """A grey picture as a heat map."""
-    stops, colors = zip(*HEAT, strict=True)
-    table = [numpy.interp(numpy.arange(256) / 255, stops, channel) for channel in zip(*colors, strict=True)]
-    return Image.fromarray(numpy.stack(table, 1).round().astype(numpy.uint8)[numpy.asarray(grey)])
+    return Image.fromarray(TABLE.round().astype(numpy.uint8)[numpy.asarray(grey)])
 
 
 def small(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """A picture as large as the viewer shows it; what a latent model sees is smaller than its pictures."""
-    scale = min(1.0, SIDE / max(size))
-    return image.convert("RGB").resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.BOX)
+    scale, image = min(1.0, SIDE / max(size)), image.convert("RGB")
+    wanted = (round(size[0] * scale), round(size[1] * scale))
+    return image if image.size == wanted else image.resize(wanted, Image.Resampling.BOX)
 
 
 @dataclass
@@ -43,10 +46,10 @@ class Film:
 
     def add(self, frame: object, losses: dict[str, float]) -> None:
         """Keep a step and its losses, the means over pictures."""
-        rows = (frame.noisy(), frame.images(), [heat(pull) for pull in frame.pulls()])
+        rows = (frame.noisy(PICTURES), frame.images(PICTURES), [heat(pull) for pull in frame.pulls(PICTURES)])
         size, self.steps = rows[1][0].size, frame.steps
         self.numbers.append(frame.step)
-        self.shots.append([[small(image, size) for image in row[:PICTURES]] for row in rows])
+        self.shots.append([[small(image, size) for image in row] for row in rows])
         self.weights.append(frame.weight)
         self.losses.append(losses)
 

@@ -22,6 +22,7 @@ from guidance.ui.runs.grids import Grid
 from guidance.ui.runs.jobs import Jobs, Runner, Shown, Task
 
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
+SHARE = 20  # of a run's time that previews may take: one in so many seconds
 SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # of the API; the group takes its lowest limit
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
@@ -115,7 +116,7 @@ class Painting(Task):
         with ExitStack() as stack:
             runs = {other: stack.enter_context(closing(self.compute(other))) for other in [recipe, *others]
                     if other not in self.images}  # fmt: skip
-            going, latest, shown, first = dict(runs), {}, 0.0, 0.0
+            going, latest, shown, first, cost = dict(runs), {}, 0.0, 0.0, 0.0
             while going:
                 for other, run in list(going.items()):
                     frame = latest[other] = next(run)
@@ -132,13 +133,14 @@ class Painting(Task):
                 now = time.monotonic()
                 first = first or now  # a first step may have loaded the model, so time is told from its end
                 self.step, self.steps = frame.step, max(frame.steps for frame in latest.values())
-                if not going or now - shown >= PREVIEW:
+                if not going or now - shown >= max(PREVIEW, SHARE * cost):
                     shown = now
                     self.images |= {other: frame.images() for other, frame in latest.items()}
                     if latest[recipe].latent:  # decoded for the preview just now
                         self.film.add(latest[recipe], mean(latest[recipe].losses))
                 if going and shown == now:
                     yield {"view": self.render(self.seen(False))} | self.running(now - first)
+                    cost = time.monotonic() - now
         for other in runs.keys() - {recipe}:
             self.cache.put(other, self.images[other], self.weights[other])
         seconds = f"{time.monotonic() - began:.1f} s."
@@ -147,10 +149,8 @@ class Painting(Task):
         if self.ask.grid:
             done = f"Done: {len(self.ask.variants)} pictures, {seconds}"
         done, seen = " ".join(map(self.say, [done, *latest[recipe].notes])), self.seen(True)
-        yield {
-            "view": self.render(seen), "status": pictures.status("done", done), "recipe": pretty(seen.made(recipe)),
-            "film": self.film.html(self.say),
-        }  # fmt: skip
+        yield {"view": self.render(seen), "status": pictures.status("done", done), "recipe": pretty(seen.made(recipe))}
+        yield {"film": self.film.html(self.say)}  # nobody need wait for it
 
     def seen(self, final: bool) -> View:
         """What there is to see."""
