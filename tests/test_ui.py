@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,7 +70,12 @@ def painted(compute: Fake, keep: bool = True, say=str, count: int = 2, **changes
 
 def handle(compute: Fake, *given, **changes) -> dict[str, str]:
     """All that a run shows in the end."""
-    return {place: text for shown in painted(compute, *given, **changes) for place, text in shown.items()}
+    return ended(painted(compute, *given, **changes))
+
+
+def ended(shown: Iterable[dict[str, str]]) -> dict[str, str]:
+    """What is shown at each place in the end."""
+    return {place: text for change in shown for place, text in change.items()}
 
 
 def text(status: str) -> str:
@@ -132,7 +137,7 @@ def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths(tmp_p
 
     def paint(recipe: Recipe) -> str:
         ask = painting.Ask(recipe, beside(recipe, "unguided"))
-        return list(painting.Painting(compute, color.render, ask, cache))[-1]["view"]
+        return ended(painting.Painting(compute, color.render, ask, cache))["view"]
 
     for same in (recipe, ColorRecipe(steps=2, count=2, seed=1, color="red", rule="course", method="full", start=0.5)):
         view = paint(same)
@@ -165,10 +170,10 @@ def test_variants_of_unequal_length_all_come_to_their_end():
     compute, recipe = Fake(), ColorRecipe(steps=2)
     longer = ColorRecipe(steps=5, color="red")
     ask = painting.Ask(recipe, {"Short": recipe, "Long": longer})
-    shown = list(painting.Painting(compute, color.render, ask, painting.Finished()))
+    shown = ended(painting.Painting(compute, color.render, ask, painting.Finished()))
     assert set(compute.over) == {recipe, longer}
-    assert "Done: 1 picture in 5 steps" in shown[-1]["status"]
-    assert shown[-1]["view"].count("g-picture") == 2
+    assert "Done: 1 picture in 5 steps" in shown["status"]
+    assert shown["view"].count("g-picture") == 2
 
 
 def test_closing_a_run_closes_both_and_says_where_it_stopped():
