@@ -72,8 +72,9 @@ def plan(recipe: Recipe, model: Model | None = None) -> Plan:
     if model is None and recipe.model == IN_HAND:
         raise RecipeError("The model of this recipe was in hand: name one.")
     model = model or catalogue.get(network_of(recipe))
+    model = model.batched() if recipe.batched else model
     seeds = [(seed, candidate) for seed in recipe.seeds for candidate in range(recipe.candidates)]
-    run = Run(model, None, seeds, recipe.candidates)
+    run = Run(model, None, seeds, recipe.candidates, recipe.batched)
     run.schedule = Schedule(model.config, recipe.solver, recipe.steps, run.generators(), recipe.eta)
     predict, weights, curves = unguided(recipe, run), [0.0] * len(run.schedule.timesteps), []
     for guide in sorted(recipe.guides, key=lambda guide: not guide.inner):

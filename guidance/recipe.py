@@ -72,6 +72,10 @@ class Recipe(Values):
     seed: int = field(0, "Seed", "The same number, the same pictures; each picture adds one.", 0, MAX_SEED,
                       control="seed", front=True)  # fmt: skip
     count: int = field(1, "Pictures", "Each from its own noise.", 1, 1000, slider=(16, 1), front=True)
+    batched: bool = field(
+        False, "In batches", "Networks see several pictures at once, as in version 0.1, and round accordingly: slower "
+        "for one picture."
+    )  # fmt: skip
     weights: str = field("", "Weights", "The fingerprint of the networks that a picture was made with, if it has one.")
 
     @classmethod
@@ -210,7 +214,7 @@ def from_json(words: str) -> Recipe:
     try:
         values = json.loads(words)
         if "kind" in values:
-            return from_flat(known.find(values.pop("kind")), values)
+            return from_flat(known.find(values.pop("kind")), {"batched": True} | values)
         guides = [(guide.pop("guide"), guide) for guide in values.pop("guides")]
         if set(values) - set(Recipe.model_fields):
             raise KeyError

@@ -92,7 +92,7 @@ def test_bad_values_are_refused_in_one_sentence(field, values, message):
          "Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step."),
         ({"guides": (Digits("1"), Digits("2"))}, "Only one guide of a recipe may say which class is drawn."),
         ({"strength": 1}, "Recipe has no field of that name: it has guides, model, text, negative, text_scale, solver, "
-         "eta, travel, candidates, steps, seed, count, weights."),
+         "eta, travel, candidates, steps, seed, count, batched, weights."),
     ],
 )  # fmt: skip
 def test_what_any_recipe_refuses(fields, message):

@@ -218,7 +218,7 @@ def test_the_command_line_paints_with_any_guides_and_from_files(tmp_path, capsys
     changed = {
         ("recipe.json",): recipe, ("recipe.PNG", "--seed", "6"): recipe.replace(seed=6),
         ("old.json", "--guide", "brightness:0.3", "--count", "2"):
-            Recipe(guides=Color("teal") + Brightness(0.3), steps=2, count=2),
+            Recipe(guides=Color("teal") + Brightness(0.3), steps=2, count=2, batched=True),
     }  # fmt: skip
     for (name, *options), made in changed.items():
         assert main(["paint", str(tmp_path / name), *options, "--out", str(tmp_path / name[:3])]) == 0

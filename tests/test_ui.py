@@ -326,7 +326,7 @@ def test_the_controls_are_those_of_the_fields_and_stand_at_their_defaults(kind):
     count = {"count": 4} if kind.name == "digits" else {"count": COUNT}
     assert asked(kind).recipe == from_flat(kind, count)
     names = list(runner(kind).names.values())
-    assert sorted(names) == sorted([*form(kind), "compare", "x", "xs", "y", "ys", "keep"])
+    assert sorted(names) == sorted([*form(kind), "compare", "x", "xs", "y", "ys", "keep", "key", "live"])
     for control, name in runner(kind).names.items():
         options = choices(kind.model_fields.get(name) or Recipe.model_fields.get(name, Recipe.model_fields["text"]))
         assert not options or [value for _, value in control.choices] == list(options)

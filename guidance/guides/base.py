@@ -30,6 +30,7 @@ class Run:
     schedule: Schedule
     seeds: list[tuple[int, int]]  # of each picture that is drawn, and which candidate of its seed it is
     candidates: int = 1
+    batched: bool = False  # whether networks see several pictures at once
     notes: list[str] = member(default_factory=list)  # sentences for the user, to be added to
 
     @property

@@ -60,7 +60,8 @@ class Digits(Guide):
     inner: ClassVar[bool] = True
     ruled_by: ClassVar[str] = "guidance"
     form: ClassVar[tuple[str, ...]] = (
-        "digits", "guidance", "scale", "conditioning", "start", "stop", "solver", "steps", "seed", "count"
+        "digits", "guidance", "scale", "conditioning", "start", "stop", "solver", "steps", "seed", "count",
+        "batched",
     )  # fmt: skip
 
     digits: Annotated[str, BeforeValidator(plain)] = field(

@@ -68,7 +68,7 @@ class Prompt(LossGuide):
     }  # fmt: skip
     form: ClassVar[tuple[str, ...]] = (
         "prompt", "image", "clip", "model", "text", "negative", "text_scale", "preset", "rule", "scale", "method",
-        "weight", "cuts", "travel", "candidates", "start", "stop", "solver", "eta", "steps", "seed", "count",
+        "weight", "cuts", "travel", "candidates", "start", "stop", "solver", "eta", "steps", "seed", "count", "batched",
     )  # fmt: skip
 
     prompt: Annotated[str, BeforeValidator(sentence)] = field(
@@ -128,7 +128,7 @@ class Prompt(LossGuide):
         judge = clips.get(self.clip)
         run.notes += [note for words, _ in self.targets if words for note in judge.notes(words)]
         return prompt_loss(
-            partial(judge.encode_image, together=self.cuts), judge.size, self.goals(judge),
+            partial(judge.encode_image, together=self.cuts, batched=run.batched), judge.size, self.goals(judge),
             [weight for _, weight in self.targets], cuts=self.cuts, generators=run.generators(1),
             steps=len(run.schedule.timesteps),
         )  # fmt: skip

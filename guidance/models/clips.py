@@ -48,9 +48,12 @@ class Clip:
         self.mean, self.std = (value.view(3, 1, 1) for value in values)
         self.text = lru_cache(512)(self.text)
 
-    def encode_image(self, pictures: Tensor, together: int = 1) -> Tensor:
-        """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient; `together` always come at once."""
-        batch = max(self.batch, together)
+    def encode_image(self, pictures: Tensor, together: int = 1, batched: bool = True) -> Tensor:
+        """Pictures (N, 3, size, size) in [0, 1] to (N, D) float32, with a gradient; `together` always come at once.
+
+        On a CPU no more than these do unless `batched`.
+        """
+        batch = max(self.batch, together) if batched or self.device.type != "cpu" else together
         parts = ((pictures - self.mean) / self.std).to(self.dtype).split(batch)
         return torch.cat([self.network.encode_image(padded(part, batch))[: len(part)] for part in parts]).float()
 

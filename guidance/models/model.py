@@ -1,6 +1,10 @@
 """Diffusion models as the engine sees them: eps(x_t, t) or eps(x_t, t, condition), a size and a scheduler's config."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Callable
+from copy import copy
 
 import torch
 from diffusers import DDIMScheduler
@@ -13,7 +17,8 @@ from guidance.models.layout import frozen
 class Model:
     """A UNet, frozen, on its device; it answers in eps whatever it was trained for.
 
-    It is shown as many pictures at once as have `pixels` together. A `shared` one has the tensors of somebody else's.
+    On a CPU it sees a picture at a time, smaller ones as many as have `pixels` together. A `shared` one has the tensors
+    of somebody else's.
     """
 
     takes_text = False
@@ -33,8 +38,15 @@ class Model:
         # Kernels round differently in batches of different sizes. The network sees one size only, the last batch
         # padded, so a picture is the same pixels alone and in company.
         pixels = pixels or (4 if self.device.type == "cpu" else 32) * 64 * 64
-        self.batch = max(1, pixels // (self.size[0] * self.size[1]))
+        self.most, least = max(1, pixels // math.prod(self.size)), math.prod(self.size) < 64 * 64
+        self.batch = self.most if least or self.device.type != "cpu" else 1
         self.short: dict[int, bool] = {}  # by the number of pictures, whether memory was when they first came
+
+    def batched(self) -> Model:
+        """The same network, which sees several pictures at once, as in version 0.1: kernels round accordingly."""
+        model = copy(self)
+        model.batch = self.most
+        return model
 
     def noise(self, generators: list[torch.Generator]) -> Tensor:
         """The pure noise each picture starts from, (B, C, H, W) float32, picture k from the CPU's `generators[k]`."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from html import escape
@@ -28,6 +29,8 @@ from guidance.ui.tabs.guide import Look, tab
 log = logging.getLogger(__name__)
 LOOKS = Path(__file__).parent / "html"
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
+QUICK = 0.1  # seconds for one picture's step: less, and pictures follow the controls from the start
+quick = False  # until it has been measured
 LOGO = """
   <svg viewBox="0 0 32 32" width="34" height="34" aria-hidden="true"><defs><linearGradient id="g-mark" x1="0" x2="1"
   y1="1" y2="0"><stop offset="0" stop-color="#1f3a5f"/><stop offset=".55" stop-color="#2f8f9d"/><stop offset="1"
@@ -126,6 +129,8 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
             with gr.Accordion(t("Networks in memory"), open=False, elem_id="memory") as memory:
                 networks = gr.HTML("", js_on_load=None)
             memory.expand(in_memory, None, networks, **stage.QUICK)
+        if not settings.PUBLIC:
+            demo.load(lambda: [live()] * len(panels), None, [panel.live for panel in panels], **stage.QUICK)
         begin_with(panels, "model", settings.MODEL)
         begin_with(panels, "clip", settings.CLIP)
         remember(notice, tabs, panels)
@@ -202,10 +207,16 @@ def launch(
     return url
 
 
+def live() -> bool:
+    """Whether pictures follow the controls from the start."""
+    return settings.LIVE not in settings.OFF if settings.LIVE else quick
+
+
 def warm_up() -> None:
-    """Load torch and the built-in model, so that the first click need not wait for them."""
+    """Load torch and the built-in model, so that the first click need not wait for them, and see how quick they are."""
+    global quick
     try:
-        for _ in compute(Recipe(steps=1)):
-            pass
+        times = [time.monotonic() for _ in compute(Recipe(steps=4))]
+        quick = times[-1] - times[-2] < QUICK
     except Exception:  # the first click will meet the same and tell the user
         log.exception("The warm-up failed.")

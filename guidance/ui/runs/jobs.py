@@ -45,6 +45,8 @@ def sentence(error: Exception) -> str:
 class Task(ABC):
     """Work for a visitor: what it shows, step by step, in their language, and how it failed if it did."""
 
+    waits = True  # in the line for its turn; what does not must give way to those that do
+
     def __init__(self, say: Say):
         self.say = say
 
@@ -118,9 +120,10 @@ class Jobs:
         """Begin a run in a thread of its own; RecipeError when too many wait."""
         job = Job(work)
         with self.moved:
-            if len(self.line) >= RUNS + LINE:
-                raise RecipeError(FULL)
-            self.line.append(job)
+            if work.waits:
+                if len(self.line) >= RUNS + LINE:
+                    raise RecipeError(FULL)
+                self.line.append(job)
             self.jobs[job.key] = job
             over = [job for job in self.jobs.values() if job.state == "over"]
             held = sum(job.size for job in over)
@@ -134,7 +137,7 @@ class Jobs:
     def run(self, job: Job) -> None:
         """A run's thread: wait for a turn, work, and let the next one go."""
         try:
-            if begun := self.turn(job):
+            if begun := not job.work.waits or self.turn(job):
                 job.state = "running"
                 with closing(iter(job.work)) as steps:
                     for shown in steps:
@@ -147,7 +150,8 @@ class Jobs:
             with self.moved:
                 job.state = "over"
                 job.version += 1
-                self.line.remove(job)
+                if job.work.waits:
+                    self.line.remove(job)
                 self.moved.notify_all()
 
     def turn(self, job: Job) -> bool:
@@ -189,24 +193,45 @@ class Jobs:
 class Runner:
     """The handlers of a tab: `ask(say, values)` makes a task, shown at `places`, of its controls' values by name."""
 
-    def __init__(self, jobs: Jobs, ask: Callable[[Say, dict], Task], places: tuple[str, ...]):
-        self.jobs, self.ask, self.places = jobs, ask, places
+    def __init__(self, jobs: Jobs, ask: Callable[[Say, dict], Task], places: tuple[str, ...],
+                 follower: Callable[[Say, dict], Task] | None = None):  # fmt: skip
+        self.jobs, self.ask, self.places, self.follower = jobs, ask, places, follower
         self.names: dict[object, str] = {}  # of the controls
 
     def begin(self, values: dict, request: gr.Request) -> tuple:
         """Ask for a task by the values of the controls: (its key, status, the button that began it, Stop)."""
-        say = words.speaker(request)
+        say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
+        before = self.jobs.jobs.get(asked.pop("key", ""))
+        asked.pop("live", None)
         try:
-            job = self.jobs.start(self.ask(say, {self.names[control]: value for control, value in values.items()}))
+            job = self.jobs.start(self.ask(say, asked))
         except Exception as error:
             return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
+        if before and not before.work.waits:  # it has followed the controls until now
+            self.jobs.stop(before.key)
         status = pictures.status("waiting", say("Waiting for a turn"))
         return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
 
+    def live(self, values: dict, request: gr.Request) -> tuple:
+        """Have what goes on follow the controls, or begin to: (its key, status)."""
+        say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
+        key, on = asked.pop("key"), asked.pop("live")
+        if on is not True:
+            return gr.skip(), gr.skip()
+        try:
+            work, job = self.follower(say, asked), self.jobs.jobs.get(key)
+            going = job and not job.work.waits and not job.stopping
+            if not work or going and job.work.turn(work):
+                return gr.skip(), gr.skip()
+            return self.jobs.start(work).key, gr.skip()
+        except Exception as error:
+            return gr.skip(), pictures.status("error", say(sentence(error)))
+
     async def follow(self, key: str) -> AsyncIterator[tuple]:
         """What a task shows, again and again: (*places, both buttons); nothing changes for a key that is none."""
+        job = self.jobs.jobs.get(key)
         async for shown, over in self.jobs.follow(key):
             changed = [shown.get(place, gr.skip()) for place in self.places]
-            yield *changed, gr.Button(interactive=over), gr.Button(interactive=not over)
+            yield *changed, gr.Button(interactive=over or not job.work.waits), gr.Button(interactive=not over)
         # Gradio would empty what a generator that yields nothing could have changed.
         yield *[gr.skip()] * len(self.places), gr.Button(interactive=True), gr.Button(interactive=False)

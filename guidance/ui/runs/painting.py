@@ -1,19 +1,21 @@
 """One run on the page: from the controls to previews, pictures and a sentence about how it went."""
 
+from __future__ import annotations
+
 import json
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 from PIL import Image
 
 from guidance import progress
-from guidance.recipe import Recipe, to_json
+from guidance.recipe import MODELS, Recipe, to_json
 from guidance.ui.html import pictures
 from guidance.ui.html.film import Film
 from guidance.ui.html.grids import table
@@ -23,6 +25,8 @@ from guidance.ui.runs.jobs import Jobs, Runner, Shown, Task
 
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 SHARE = 20  # of a run's time that previews may take: one in so many seconds
+HURRY, REST, LINGER = 6, 0.35, 3.0  # a live run's few steps; seconds until the whole run, and until it ends
+LOOK = 0.05  # seconds between looks whether something has moved, or others still paint
 SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # of the API; the group takes its lowest limit
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
@@ -95,8 +99,9 @@ class Painting(Task):
     """One run: all that was asked for goes on a step at a time, so one sees the same noise become different things."""
 
     def __init__(self, compute: Compute, render: Callable[[View], str], ask: Ask, cache: Finished, say: Say = str,
-                 keep: bool = True):  # fmt: skip
+                 keep: bool = True, previews: bool = True):  # fmt: skip
         super().__init__(say)
+        self.previews = previews
         self.compute, self.ask, self.cache, self.keep = compute, ask, cache, keep
         self.render = partial(table, ask.grid) if ask.grid else render
         self.step, self.steps = 0, 0
@@ -139,7 +144,8 @@ class Painting(Task):
                     if latest[recipe].latent:  # decoded for the preview just now
                         self.film.add(latest[recipe], mean(latest[recipe].losses))
                 if going and shown == now:
-                    yield {"view": self.render(self.seen(False))} | self.running(now - first)
+                    view = {"view": self.render(self.seen(False))} if self.previews else {}
+                    yield view | self.running(now - first)
                     cost = time.monotonic() - now
         for other in runs.keys() - {recipe}:
             self.cache.put(other, self.images[other], self.weights[other])
@@ -178,12 +184,92 @@ class Painting(Task):
         return self.status("stopped", text if begun else "The run did not begin.")
 
 
+def hurried(recipe: Recipe) -> Recipe:
+    """The recipe in few steps: the same noise, and much the same pictures."""
+    return recipe.replace(solver="dpm++", steps=min(recipe.steps, HURRY), travel=0, candidates=1, eta=0)
+
+
+class Live(Task):
+    """A run that follows a visitor's hand: at each change the pictures in few steps, and the whole run when it rests.
+
+    It gives way to the runs that wait in a line, and ends when nothing has changed for a while.
+    """
+
+    waits = False
+
+    def __init__(self, painting: Painting, jobs: Jobs):
+        super().__init__(painting.say)
+        self.painting, self.jobs, self.open, self.lock = painting, jobs, True, threading.Lock()
+        self.moved = threading.Event()
+
+    def turn(self, other: Live) -> bool:
+        """Turn to what another one was to begin with; False if this one has ended."""
+        with self.lock:
+            if self.open:
+                self.painting = other.painting
+                self.moved.set()
+            return self.open
+
+    def go(self) -> Iterator[Shown]:
+        """What is asked for by now, again and again."""
+        try:
+            while self.open:
+                self.moved.clear()
+                painting = self.painting
+                yield from self.patiently(self.soon(painting), False)  # dropped, it would show nothing to a quick hand
+                for part in (self.still(REST), painting.go(), self.still(LINGER)):
+                    yield from self.patiently(part)
+                with self.lock:
+                    self.open = self.moved.is_set()
+        finally:
+            with self.lock:
+                self.open = False
+
+    def still(self, seconds: float) -> Iterator[Shown]:
+        """Nothing, for so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self.moved.wait(LOOK):
+            yield {}
+
+    def patiently(self, steps: Iterator[Shown], dropped: bool = True) -> Iterator[Shown]:
+        """Steps, if they are to be `dropped` until something has changed; none while others are being painted for."""
+        with closing(steps):
+            while not (dropped and self.moved.is_set()):
+                while self.jobs.line:
+                    time.sleep(LOOK)
+                    yield {}
+                if (shown := next(steps, None)) is None:
+                    return
+                yield shown
+
+    def soon(self, painting: Painting) -> Iterator[Shown]:
+        """The pictures in few steps, beside what is known of the others."""
+        recipe, variants, _ = painting.ask
+        images = {other: found[0] for other in variants.values() if (found := painting.cache.get(other))}
+        with closing(painting.compute(hurried(recipe))) as frames:
+            for frame in frames:
+                if frame.step == frame.steps:
+                    images[recipe] = frame.images()
+                yield {}
+        seen = View(recipe, {label: other for label, other in variants.items() if other in images}, images, False)
+        yield {"view": painting.render(replace(seen, say=self.say))} | self.status("running", "Live")
+
+    def end(self, begun: bool) -> Shown:
+        """What stays after a stop."""
+        return self.status("stopped", "Stopped.")
+
+
 def runner(compute: Compute, parse: Callable[[dict], Ask], render: Callable[[View], str], jobs: Jobs) -> Runner:
     """The handlers of a tab that paints: how its controls' values become what is asked for, and how that is shown."""
     cache = Finished()
 
-    def ask(say: Say, values: dict) -> Painting:
+    def ask(say: Say, values: dict, previews: bool = True) -> Painting:
         keep = values.pop("keep") is True  # whether PNGs carry their recipes
-        return Painting(compute, render, parse(values), cache, say, keep)
+        return Painting(compute, render, parse(values), cache, say, keep, previews)
 
-    return Runner(jobs, ask, PLACES)
+    def live(say: Say, values: dict) -> Live | None:
+        painting = ask(say, values, False)
+        quick = painting.ask.recipe.model in MODELS and not painting.ask.grid
+        return Live(painting, jobs) if quick else None
+
+    return Runner(jobs, ask, PLACES, live)

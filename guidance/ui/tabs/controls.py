@@ -7,7 +7,7 @@ from gradio.components import Component
 from pydantic.fields import FieldInfo
 
 from guidance import settings
-from guidance.fields import RecipeError, choices, limits, look
+from guidance.fields import RecipeError, choices, kind, limits, look
 from guidance.guides.base import Guide
 from guidance.recipe import MAX_SEED, REPOSITORY, Recipe, form, model_name
 from guidance.ui.html import pictures
@@ -34,6 +34,8 @@ def control(about: FieldInfo, value: object, elem_id: str, **more: object) -> Co
     same = {"label": t(about.title), "info": t(about.description), "elem_id": elem_id} | more
     if special := SPECIAL.get(given.get("control", "")):
         return special(value, same)
+    if kind(about) is bool:
+        return gr.Checkbox(value, **same)
     if among := choices(about):
         options = [(t(given.get("labels", {}).get(name, name)), name) for name in among]
         return (gr.Radio if len(among) <= FEW else gr.Dropdown)(options, value=value, **same)

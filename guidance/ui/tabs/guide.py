@@ -132,7 +132,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
     guided = [key for key in kind.model_fields if key not in hidden]
     touched = [key for key in names if key in guided] if own.dots else sorted(
         {key for values in own.examples.values() for key in values}, key=names.index)  # fmt: skip
-    panel = stage.Panel(name, kind, {key: made[key] for key in names})
+    panel = stage.Panel(name, kind, {key: made[key] for key in names}, here.live)
     for key, image in given:
         # What was given goes into the hidden field; what a restored recipe holds is shown.
         image.input(packed, image, [made[key], here.places["status"]], **stage.QUICK)

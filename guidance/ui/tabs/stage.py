@@ -8,6 +8,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.i18n import I18nData
 
+from guidance import settings
 from guidance.guides.base import Guide
 from guidance.recipe import Recipe
 from guidance.ui.html import pictures
@@ -44,6 +45,7 @@ class Stage:
     stop: gr.Button
     places: dict[str, Component]  # where a run shows things, as runs.painting.PLACES
     keep: gr.Checkbox  # whether PNGs carry their recipes
+    live: gr.Checkbox  # whether the pictures follow the controls
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Panel:
     name: str
     kind: type[Guide]
     fields: dict[str, Component]  # the controls, by the fields of the guide's form
+    live: gr.Checkbox  # whether the pictures follow them
 
 
 def buttons(name: str, begin: str = "Paint") -> tuple[gr.Button, gr.Button]:
@@ -68,6 +71,10 @@ def results(
 ) -> Stage:
     """The column of results: the status line, the pictures, the steps, the recipe, and how it works."""
     with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
+        live = gr.Checkbox(
+            False, label=t("Live"), elem_id=f"{name}-live", visible=not settings.PUBLIC, elem_classes="g-live",
+            info=t("The pictures follow the controls while you move them."),
+        )  # fmt: skip
         line = html(lambda say: pictures.status("idle", say(welcome.invitation)))
         status = gr.HTML(line, elem_id=f"{name}-status", js_on_load=None)
         view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE)
@@ -85,7 +92,7 @@ def results(
                 copy = html(lambda say: f'<button type="button" class="g-use g-link">{say(name_of_link)}</button>')
                 gr.HTML(copy, js_on_load=None)
         gr.HTML(html(how_it_works(welcome)), js_on_load=None)
-    return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep)
+    return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep, live)
 
 
 def use_seed(event: gr.EventData) -> tuple[int, int]:
@@ -95,10 +102,14 @@ def use_seed(event: gr.EventData) -> tuple[int, int]:
 
 def connect(
     name: str, runner: Runner, triggers: list, asked: dict[str, Component], places: dict[str, Component],
-    paint: gr.Button, stop: gr.Button,
+    paint: gr.Button, stop: gr.Button, moves: Iterable = (),
 ) -> gr.events.Dependency:  # fmt: skip
-    """Connect the buttons to what they begin; a page that is loaded again finds it. Gives what comes after its end."""
+    """Connect the buttons to what they begin; a page that is loaded again finds it. Gives what comes after its end.
+
+    `moves` are events of controls that pictures can follow.
+    """
     key = gr.Textbox(visible=False)
+    asked = asked | ({"key": key} if moves else {})
     runner.names = {control: name for name, control in asked.items()}
     watched = [*places.values(), paint, stop]
     # Without preprocessing a task sees what was sent and answers in its own words.
@@ -107,6 +118,11 @@ def connect(
     begun.then(None, key, None, js=f"key => guidance.began('{name}', key)", api_visibility="private")
     over = begun.then(runner.follow, key, watched, **WATCH)
     over.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
+    if moves and not settings.PUBLIC:
+        moved = gr.on(moves, runner.live, set(asked.values()), [key, places["status"]], preprocess=False,
+                      trigger_mode="always_last", **QUICK)  # fmt: skip
+        rested = moved.then(runner.follow, key, watched, **WATCH)  # one is enough, however often something moves
+        rested.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
     stop.click(runner.jobs.stop, key, None, **QUICK)
     paint.click(None, js=SHOW % name, api_visibility="private")
     blocks = gr.context.Context.root_block
@@ -120,8 +136,9 @@ def wire(stage: Stage, runner: Runner, panel: Panel, more: dict[str, Component])
     controls = list(panel.fields.values())
     seed, count = panel.fields["seed"], panel.fields["count"]
     connect(
-        stage.name, runner, [stage.paint.click, seed.submit], more | panel.fields | {"keep": stage.keep},
-        stage.places, stage.paint, stage.stop,
+        stage.name, runner, [stage.paint.click, seed.submit],
+        more | panel.fields | {"keep": stage.keep, "live": stage.live}, stage.places, stage.paint, stage.stop,
+        [control.input for control in controls if hasattr(control, "input")],
     )  # fmt: skip
     stage.places["view"].select(use_seed, None, [seed, count], **QUICK)
     # Settings survive a reload.
