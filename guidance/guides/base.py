@@ -64,6 +64,7 @@ class Guide(Values):
     sampler: ClassVar[dict[str, object]] = {}
     form: ClassVar[tuple[str, ...]] = ()
     most: ClassVar[int] = 64  # pictures, or rounds of them, in one recipe
+    hurry: ClassVar[int] = 4  # steps in which pictures follow the page's controls
     inner: ClassVar[bool] = False  # whether it is what the others stand around, whatever their order
     ruled_by: ClassVar[str] = "rule"  # the field on which the range of the strength depends
     words: ClassVar[dict[str, str]] = {}  # the page's words of this guide in Chinese, by the English

@@ -66,6 +66,7 @@ class Prompt(LossGuide):
         "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4,
                    "travel": 0, "candidates": 1, "stop": 1.0, "eta": 0.0, "steps": 40},
     }  # fmt: skip
+    hurry: ClassVar[int] = 6
     form: ClassVar[tuple[str, ...]] = (
         "prompt", "image", "clip", "model", "text", "negative", "text_scale", "preset", "rule", "scale", "method",
         "weight", "cuts", "travel", "candidates", "start", "stop", "solver", "eta", "steps", "seed", "count", "batched",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from guidance import progress
+from guidance.guides.base import Guide
 from guidance.recipe import MODELS, Recipe, to_json
 from guidance.ui.html import pictures
 from guidance.ui.html.film import Film
@@ -25,7 +26,7 @@ from guidance.ui.runs.jobs import Jobs, Runner, Shown, Task
 
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 SHARE = 20  # of a run's time that previews may take: one in so many seconds
-HURRY, REST, LINGER = 6, 0.35, 3.0  # a live run's few steps; seconds until the whole run, and until it ends
+REST, LINGER = 0.35, 3.0  # seconds without a move until a live run paints in all its steps, and until it ends
 LOOK = 0.05  # seconds between looks whether something has moved, or others still paint
 SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # of the API; the group takes its lowest limit
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
@@ -186,7 +187,8 @@ class Painting(Task):
 
 def hurried(recipe: Recipe) -> Recipe:
     """The recipe in few steps: the same noise, and much the same pictures."""
-    return recipe.replace(solver="dpm++", steps=min(recipe.steps, HURRY), travel=0, candidates=1, eta=0)
+    steps = max((guide.hurry for guide in recipe.guides), default=Guide.hurry)
+    return recipe.replace(solver="dpm++", steps=min(recipe.steps, steps), travel=0, candidates=1, eta=0)
 
 
 class Live(Task):

@@ -93,6 +93,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
                 gr.HTML(html(own.formula), js_on_load=None)
             add("count", "seed")
             paint, stop = stage.buttons(name)
+            live = stage.follow(name)
             if own.last:
                 picks = stage.examples_row(own.examples, own.dots, wide=True)
             compare = comparison(name, kind, own)
@@ -106,7 +107,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
                     add("model")
                     with gr.Accordion(t("A model that takes a text"), open=False):
                         add(*LAST[1:])
-        here = stage.results(name, paint, stop, own.intro, html(own.drawing), from_flat(kind, {}))
+        here = stage.results(name, paint, stop, live, own.intro, html(own.drawing), from_flat(kind, {}))
 
     def parse(asked: dict[str, object]) -> Ask:
         flat = {key: asked[key] for key in names}

@@ -66,15 +66,18 @@ def buttons(name: str, begin: str = "Paint") -> tuple[gr.Button, gr.Button]:
     return paint, stop
 
 
+def follow(name: str) -> gr.Checkbox:
+    """Whether the pictures follow the controls; on a public page they do not."""
+    return gr.Checkbox(False, label=t("Live: the pictures follow the controls"), container=False,
+                       elem_id=f"{name}-live", visible=not settings.PUBLIC)  # fmt: skip
+
+
 def results(
-    name: str, paint: gr.Button, stop: gr.Button, welcome: Welcome, placeholder: I18nData, defaults: Recipe
-) -> Stage:
+    name: str, paint: gr.Button, stop: gr.Button, live: gr.Checkbox, welcome: Welcome, placeholder: I18nData,
+    defaults: Recipe,
+) -> Stage:  # fmt: skip
     """The column of results: the status line, the pictures, the steps, the recipe, and how it works."""
     with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
-        live = gr.Checkbox(
-            False, label=t("Live"), elem_id=f"{name}-live", visible=not settings.PUBLIC, elem_classes="g-live",
-            info=t("The pictures follow the controls while you move them."),
-        )  # fmt: skip
         line = html(lambda say: pictures.status("idle", say(welcome.invitation)))
         status = gr.HTML(line, elem_id=f"{name}-status", js_on_load=None)
         view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE)
