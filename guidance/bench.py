@@ -1,5 +1,6 @@
 """Speed, as ratios in one run: our sampler beside the bare network, and beside the diffusion course's loop; memory."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from guidance.guides.color import target, tone
 from guidance.models import catalogue, clips
 from guidance.models.device import device, precision
 from guidance.models.model import Model
-from guidance.recipe import ClipRecipe, DigitRecipe
+from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, to_flat
 from guidance.sampling.cuts import great_circle, prompt_loss
 from guidance.sampling.guides import Loss, loss_guide, network
 from guidance.sampling.rules import METHODS
@@ -129,6 +130,47 @@ def table(title: str, unit: str, seconds: dict[str, float]) -> None:
         print(f"| {name} | {value:.3f} | {value / first:.2f} |")
 
 
+def clicks(demo: object, url: str, recipe: Recipe) -> Callable[[], None]:
+    """What paints a recipe on the Colour tab of a served page, each time from other seeds, until its pictures come."""
+    import httpx
+
+    begin, follow = (next(fn for fn in demo.fns.values() if fn.name == name) for name in ("begin", "follow"))
+    names, wanted = begin.fn.__self__.names, to_flat(recipe)
+    values = {names[control]: control.value for control in begin.inputs} | wanted
+    client, seeds = httpx.Client(base_url=url, timeout=600), itertools.count()
+
+    def click() -> None:
+        asked = values | {"seed": next(seeds) * recipe.count}
+        body = {"session_hash": f"bench{asked['seed']}", "data": [asked[names[control]] for control in begin.inputs]}
+        key = client.post("gradio_api/run/predict", json=body | {"fn_index": begin._id}).json()["data"][0]
+        client.post("gradio_api/queue/join", json=body | {"fn_index": follow._id, "data": [key]})
+        with client.stream("GET", f"gradio_api/queue/data?session_hash={body['session_hash']}") as stream:
+            for line in stream.iter_lines():
+                if 'data-state=\\"final\\"' in line:
+                    return
+
+    return click
+
+
+def on_the_page(rounds: int) -> None:
+    """Print what the page adds to a colour run of four pictures and their unguided ones."""
+    from guidance.ui import page
+
+    recipe, seeds = ColorRecipe(count=4), itertools.count()
+
+    def library() -> None:
+        asked = recipe.replace(seed=next(seeds) * recipe.count)
+        images(asked), images(asked.unguided())
+
+    demo = page.build()
+    url = page.launch(demo, host="127.0.0.1", port=None, quiet=True)
+    table("a colour, 4 pictures and the unguided ones", "run", medians({
+        "the library": lambda: page.painter().submit(library).result(),
+        "the page, from a click to the pictures": clicks(demo, url, recipe),
+    }, rounds))  # fmt: skip
+    demo.close()
+
+
 def course_model(where: torch.device) -> Model:
     """The course's UNet in our wrapper, in what the device is good at."""
     return Model(nn.Module.to(course_unet(), where, precision(where)), dict(DDIMScheduler().config))
@@ -163,14 +205,20 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
     where = device()
     print(f"{where}, {precision(where)}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     model = catalogue.get("landscapes")
-    x = model.noise([torch.Generator().manual_seed(seed) for seed in range(model.batch)])
-    table(f"landscapes, 64 px, {model.batch} pictures, {steps} steps", "run", medians({
+    x = model.noise([torch.Generator().manual_seed(seed) for seed in range(4)])
+    table(f"landscapes, 64 px, 4 pictures, {steps} steps", "run", medians({
         "the network alone": lambda: bare(model, x, steps),
         "unguided": lambda: ours(model, x, steps),
         "shortcut": lambda: ours(model, x, steps, method="shortcut"),
         "full": lambda: ours(model, x, steps, method="full"),
-        "prompt, the preset fast": lambda: images(ClipRecipe(count=model.batch, steps=steps)),
+        "prompt, the preset fast": lambda: images(ClipRecipe(count=4, steps=steps)),
     }, rounds))  # fmt: skip
+    first = {"scale": 0.5, "start": 0.0, "solver": "ddim", "steps": 40}
+    table("a colour", "run", medians({
+        "4 pictures, as version 0.1 had it": lambda: images(ColorRecipe(count=4, **first)),
+        "4 pictures": lambda: images(ColorRecipe(count=4)),
+        "1 picture": lambda: images(ColorRecipe()),
+    }, rounds // 3))  # fmt: skip
 
     told, stop, course = catalogue.get("digits/channels"), 5, "the notebook's 1,000 steps"
     recipe = DigitRecipe(count=8)
@@ -195,3 +243,4 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
         "16 cuts": lambda: ours(fast, x, 40, 1, "shortcut", prompt(judge, text, 16)),
         "the notebook's loop, 16 cuts": lambda: notebook_clip(unet, theirs, x, text, 16),
     }, 3))  # fmt: skip
+    on_the_page(rounds // 3)  # last: its one thread and this one would slow each other

@@ -88,13 +88,17 @@ class Recipe(Values):
     def complete(self) -> Recipe:
         """Fill in what the guides bring, and see that all goes together."""
         ordered = sorted(self.guides, key=lambda guide: not guide.inner)
-        for guide in ordered:
-            self.fill({"solver": guide.brought().get("solver")})
+        self.fill({"model": next((guide.model for guide in ordered), MODELS[0])})
+        brought = [guide.brought() for guide in ordered]
+        if self.model not in MODELS:  # few steps are enough for those, and what others need is not known
+            brought = [defaults | {"solver": "ddim", "steps": max(SAMPLER["steps"], defaults.get("steps", 0))}
+                       for defaults in brought]  # fmt: skip
+        # The sampler is that of the guide which needs the most steps.
+        sampler = SAMPLER | max(brought, key=lambda defaults: defaults.get("steps") or 0, default={})
+        self.fill({"solver": sampler["solver"]})
         if self.solver == "dpm++":
             self.fill({"travel": 0})
-        for guide in ordered:
-            self.fill(guide.brought() | {"model": guide.model})
-        self.fill(SAMPLER | {"model": MODELS[0]})
+        self.fill(sampler)
         if len(self.guides) > MOST_GUIDES:
             raise RecipeError(f"A recipe has at most {MOST_GUIDES} guides.")
         if sum(guide.inner for guide in self.guides) > 1:

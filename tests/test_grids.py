@@ -92,7 +92,7 @@ def test_a_grid_is_kept_as_one_picture_with_labels_and_as_a_table():
     assert table.count("<img") == 6
     assert re.findall(r"scope='col'>([^<]+)", table) == ["0.2", "0.5", "0.8"]
     assert re.findall(r'data-save="([^"]+)"', table) == [
-        f"guidance-2080ff-{seed}.png" for seed in (1, 1, 1, 2, 2, 2)
+        f"guidance-e0703c-{seed}.png" for seed in (1, 1, 1, 2, 2, 2)
     ] + ["grid-scale-seed.png"]  # fmt: skip
     assert "Seed \N{DOWNWARDS ARROW} Strength \N{RIGHTWARDS ARROW}" in table
     hostile = grids.cross(ClipRecipe(), "prompt", "<script>x", "seed", "1")

@@ -86,7 +86,8 @@ def test_the_text_and_the_negative_one_matter_and_a_scale_of_one_is_one_pass(fol
 @pytest.mark.parametrize("fields", [{}, {"method": "full"}, {"rule": "course", "scale": 900}])
 def test_a_colour_moves_the_decoded_pictures_on_top_of_the_text(folder, fields):
     def mean(color):
-        recipe = ColorRecipe(color=color, model=str(folder), steps=12, loss="tone", weight="constant", **TEXT, **fields)
+        recipe = ColorRecipe(color=color, model=str(folder), steps=12, loss="tone", weight="constant",
+                             **{"scale": 0.5, "start": 0} | TEXT | fields)  # fmt: skip
         return pixels(recipe).mean((0, 1, 2))
 
     # What a decoder of random weights can paint is narrow, but it goes where it is led.

@@ -24,7 +24,7 @@ BELOW = {
     "evaluation": {
         "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine", "training"
     },
-    "bench": {"settings", "sampling", "models", "guides", "recipe", "engine"},
+    "bench": {"settings", "sampling", "models", "guides", "recipe", "engine", "ui"},
     "ui": {
         "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"
     },

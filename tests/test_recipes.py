@@ -177,7 +177,7 @@ def test_recipes_are_values():
 
 def test_the_fields_of_the_only_guide_are_the_recipe_s_too_and_those_of_several_are_not():
     recipe = ColorRecipe(color="teal")
-    assert (recipe.color, recipe.scale, recipe.slug) == ("#008080", 0.5, "guidance-008080-0")
+    assert (recipe.color, recipe.scale, recipe.slug) == ("#008080", 0.2, "guidance-008080-0")
     for made, name in ((Recipe(), "color"), (Recipe(guides=Color() + Brightness()), "scale"), (recipe, "prompt")):
         with pytest.raises(AttributeError):
             getattr(made, name)
@@ -227,7 +227,7 @@ def test_several_guides_bring_what_none_is_told_and_the_one_that_is_told_the_cla
         recipe = Recipe(guides=guides_)
         assert (recipe.model, recipe.solver, recipe.steps) == ("digits", "dpm++", 15)
     recipe = Recipe(guides=Prompt() + Digits("12"))
-    assert (recipe.solver, recipe.travel) == ("dpm++", 0)  # whose solver could not travel
+    assert (recipe.solver, recipe.steps, recipe.travel) == ("ddim", 40, 1)  # of the one that needs more steps
     assert [guide.digits for k in range(4) for guide in recipe.replace(count=2).picture(k).guides[1:]] == [*"1212"]
 
 
@@ -297,7 +297,7 @@ def test_json_that_is_no_recipe(text):
         ({"guides": [], "steps": {"a": 1}}, "Steps must be a whole number from 1 to 1,000."),
         ({"guides": [], "solver": ["ddim"]}, "Solver must be one of: ddim, dpm++, ddpm."),
         ({"guides": [{"guide": "color", "rule": {"a": 1}}]}, "Rule must be one of: normalized, course."),
-        ({"guides": [{"guide": "prompt", "preset": ["fast"]}]}, "Preset must be one of: fast, quality, course."),
+        ({"guides": [{"guide": "prompt", "preset": ["fast"]}]}, "Preset must be one of: fast, quick, quality, course."),
         ({"guides": [{"guide": "digits", "guidance": {}}]},
          "Guidance must be one of: classifier-free, classifier, blind-classifier, none."),
         ({"guides": [{"guide": "color", "scale": 5}]}, "Scale must be a number from 0 to 1."),

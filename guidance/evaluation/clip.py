@@ -30,7 +30,7 @@ PASSES = len(order(FAST["steps"], FAST["travel"], *TRAVEL))  # that "fast" takes
 WHOLE = {
     "unguided": ClipRecipe().unguided(), "unguided, eta 0": ClipRecipe(eta=0).unguided(),
     "unguided, as quality": ClipRecipe(preset="quality").unguided(),
-    "fast": ClipRecipe(), "quality": ClipRecipe(preset="quality"),
+    "fast": ClipRecipe(), "quick": ClipRecipe(preset="quick"), "quality": ClipRecipe(preset="quality"),
 }  # fmt: skip
 PARTS = {
     **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 4, SCALE * 4)},

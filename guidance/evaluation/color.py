@@ -15,12 +15,15 @@ from guidance.training.trainer import plot
 # The pure corners of the RGB cube that have a hue, and six colours inside it.
 COLORS = ("#ff0000", "#00ff00", "#0000ff", "#ffff00", "#00ffff", "#ff00ff",
           "#2080ff", "#ff8040", "#40a060", "#8040a0", "#c0a080", "#305070")  # fmt: skip
-OURS = (0.1, 0.2, Color().scale, 0.8)
+OURS = (0.1, Color().scale, 0.3, 0.5, 0.8)
+FIRST = {"start": 0.0, "solver": "ddim", "steps": 40}  # as version 0.1 had it
 THEIRS = (3.0, 10.0, 30.0, 100.0)
 SETTINGS = {
     "normalized, tone": [ColorRecipe(scale=scale) for scale in OURS],
+    "..., from the first step on": [ColorRecipe(scale=scale, start=0) for scale in OURS[:4]],
+    "..., 40 steps of DDIM": [ColorRecipe(scale=scale, **FIRST) for scale in (0.2, 0.5)],
     "normalized, tone, full": [ColorRecipe(scale=scale, method="full") for scale in OURS[1:2]],
-    "normalized, pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in OURS[1:3]],
+    "normalized, pixel": [ColorRecipe(scale=scale, loss="pixel") for scale in (0.2, 0.5)],
     "course, L1 (the notebook)": [ColorRecipe(rule="course", scale=scale) for scale in THEIRS],
     "course, tone": [ColorRecipe(rule="course", scale=scale, loss="tone") for scale in THEIRS[1::2]],
 }
@@ -48,7 +51,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
     many = pictures(Recipe(), seeds * len(COLORS))
     unguided = measure(judge, known, bare, dict.fromkeys(COLORS, bare))
     unguided["KID x 1000"] = metrics.kid(metrics.features(judge, many), known)
-    print(f"{len(COLORS)} colours x {seeds} seeds, 40 steps\n")
+    print(f"{len(COLORS)} colours x {seeds} seeds\n")
     table = metrics.Table(out / "color.json")
     table.add({"setting": "unguided", "scale": 0.0, **unguided})
     for setting, recipes in SETTINGS.items():
@@ -59,5 +62,5 @@ def evaluate(out: Path, seeds: int = 8) -> None:
                 grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")
     rows = sorted(table.rows, key=lambda row: row["scale"])
     curves = {setting: [row for row in rows if row["setting"] == setting] for setting in SETTINGS}
-    plot(out / "color-plot.png", curves, "distance / unguided", "contrast / unguided", "KID x 1000", mark=0.15,
+    plot(out / "color-plot.png", curves, "distance / unguided", "contrast / unguided", "KID x 1000", mark=0.45,
          xlabel="colour distance / unguided (CIELAB)")  # fmt: skip

@@ -70,8 +70,9 @@ class Color(LossGuide):
     fades: ClassVar[bool] = True
     # What goes with a rule unless a recipe says otherwise; the course's are the notebook's.
     brings: ClassVar[dict[str, dict]] = {
-        "normalized": {"scale": 0.5, "loss": "tone", "weight": "late"},
-        "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant"},
+        "normalized": {"scale": 0.2, "loss": "tone", "weight": "late", "start": 0.25, "solver": "dpm++", "steps": 8},
+        "course": {"scale": 40.0, "loss": "pixel-l1", "weight": "constant", "start": 0.0, "solver": "ddim",
+                   "steps": 40},
     }
     form: ClassVar[tuple[str, ...]] = (
         "color", "model", "text", "negative", "text_scale", "loss", "scale", "method", "rule", "weight", "start",
@@ -79,7 +80,7 @@ class Color(LossGuide):
     )  # fmt: skip
 
     color: Annotated[str, BeforeValidator(plain)] = field(
-        "#2080ff", "Colour", "What the pictures are drawn toward.", control="color", front=True
+        "#e0703c", "Colour", "What the pictures are drawn toward.", control="color", front=True
     )
     loss: Literal[tuple(LOSSES)] | None = field(
         None, "What is compared", "Overall tone leaves light and shade free; Every pixel pulls each one to the colour.",

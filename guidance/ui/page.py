@@ -4,7 +4,9 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -71,14 +73,35 @@ def in_memory(request: gr.Request) -> str:
     return f"<p>{say(f'{taken:.2f} of {most:.1f} GB that networks may take')}</p><ul>{rows}</ul>"
 
 
+@lru_cache(1)
+def painter() -> ThreadPoolExecutor:
+    """The one thread that works on the device, whoever asks; torch is imported on the first call.
+
+    OpenMP keeps a team of threads for each thread that calls it, and where there are more of them than processors, as
+    two teams are, every step takes almost twice as long. So all the others do what torch they need alone.
+    """
+    import torch
+
+    one = ThreadPoolExecutor(1, "painter")
+    one.submit(torch.get_num_threads).result()  # by which this thread's number is settled
+    torch.set_num_threads(1)  # that of the calling thread, and of those that come
+    return one
+
+
 def compute(recipe: Recipe) -> Iterator:
-    """The real thing: a recipe's frames. torch is imported on the first call."""
-    yield from guidance.generate(recipe, deadline=settings.DEADLINE)
+    """The real thing: a recipe's frames."""
+    frames = guidance.generate(recipe, deadline=settings.DEADLINE)
+    if settings.ZERO:  # in a worker of its own, where no thread from before is
+        yield from frames
+        return
+    with closing(frames):
+        while frame := painter().submit(next, frames, None).result():
+            yield frame
 
 
 def read(images: list[Image.Image]) -> list[tuple[int, float]]:
     """The real thing: what an independent network reads in pictures of digits."""
-    return guidance.read_digits(images)
+    return guidance.read_digits(images) if settings.ZERO else painter().submit(guidance.read_digits, images).result()
 
 
 def panel_of(panels: list[stage.Panel], recipe: Recipe) -> stage.Panel:

@@ -139,6 +139,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
         image.input(packed, image, [made[key], here.places["status"]], **stage.QUICK)
         made[key].change(unpacked, made[key], image, **stage.QUICK)
     leads(kind, made)
+    suits(kind, made)
     if drawn:
         inputs = [made[key] for key in ("model", "solver", "steps", "weight", "start", "stop")]
         gr.on([advanced.expand, *(one.change for one in inputs)], controls.plot, inputs, drawn, **stage.QUICK)
@@ -165,6 +166,20 @@ def leads(kind: type[Guide], made: dict[str, Component]) -> None:
             return gr.Slider(**controls.scale_slider(kind, rule, values["scale"])) if values else gr.skip()
 
         made[kind.ruled_by].input(ranged, made[kind.ruled_by], made["scale"], **stage.QUICK)
+
+
+def suits(kind: type[Guide], made: dict[str, Component]) -> None:
+    """Have a model that is chosen bring its solver and number of steps."""
+    brought = [name for name in ("solver", "steps") if name in made]
+
+    def suit(model: object) -> list:
+        with suppress(RecipeError):
+            flat = to_flat(from_flat(kind, {"model": model}))
+            return [flat[name] for name in brought]
+        return [gr.skip()] * len(brought)
+
+    if "model" in made:
+        made["model"].input(suit, made["model"], [made[name] for name in brought], **stage.QUICK)
 
 
 def packed(path: str | None, request: gr.Request) -> tuple:
