@@ -44,8 +44,8 @@ def stub(folder: Path, name: str, version: str) -> str:
     return str(folder)
 
 
-def test_the_table_of_the_readme_is_the_settings_and_the_options():
-    table = (ROOT / "README.md").read_text().split("## Settings")[1].split("\n## ")[0]
+def test_the_table_of_the_docs_is_the_settings_and_the_options():
+    table = (ROOT / "docs" / "serving.md").read_text().split("## Settings")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(GUIDANCE_\w+)` \| (?:`(--[\w-]+)`)?", table, re.MULTILINE))
     read = set(re.findall(r'"(GUIDANCE_\w+)"', (ROOT / "guidance" / "settings.py").read_text()))
     assert set(rows) == read

@@ -1,4 +1,4 @@
-"""The README's snippets for programs, executed as they stand against a page over a fake."""
+"""The snippets of docs/serving.md for programs, executed as they stand against a page over a fake."""
 
 import re
 import shutil
@@ -18,7 +18,8 @@ from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, read_p
 from guidance.ui import page
 from tests.fake import Fake
 
-SECTION = (Path(__file__).parent.parent / "README.md").read_text().split("## Programs and agents")[1].split("\n## ")[0]
+SERVING = (Path(__file__).parent.parent / "docs" / "serving.md").read_text()
+SECTION = SERVING.split("## Programs and agents")[1].split("\n## ")[0]
 PYTHON = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
 SHELL = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
 ADDRESS = "http://127.0.0.1:7860/"
