@@ -11,7 +11,7 @@ from PIL import Image
 
 from guidance.fields import RecipeError
 from guidance.frame import Frame, device_lock, memory
-from guidance.guides.base import Guide, Guides, Run
+from guidance.guides.base import Guide, Run
 from guidance.models import catalogue
 from guidance.models.device import ModelError
 from guidance.models.hand import opened
@@ -23,6 +23,7 @@ from guidance.sampling.schedule import Schedule
 
 AVERAGED = 0.8  # candidates are compared by a running mean of their losses, so much of it from the steps before
 TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
+NO_GUIDES = "The model comes first, then its guides, such as Color('teal'); your own function goes as Loss(function)."
 OTHER_WEIGHTS = "This picture was made with other weights than those here: what its recipe gives today may differ."
 SENTENCES = (GuidanceError, ModelError)  # errors whose message is for the user
 
@@ -45,10 +46,12 @@ def frames(
     model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object
 ) -> Iterator[Frame]:
     """The same, a step at a time; closing the iterator stops the run within one step."""
-    guides = Guides((guides,)) if isinstance(guides, Guide) else Guides(guides)
+    guides = tuple(guides) if isinstance(guides, Iterable) and not isinstance(guides, Guide) else (guides,)
+    if not all(isinstance(guide, Guide) for guide in guides):
+        raise RecipeError(NO_GUIDES)
     if isinstance(model, (str, PathLike)):
-        return generate(Recipe(guides=tuple(guides), model=str(model), **fields))
-    return generate(Recipe(guides=tuple(guides), model=IN_HAND, **fields), model=opened(model, scheduler))
+        return generate(Recipe(guides=guides, model=str(model), **fields))
+    return generate(Recipe(guides=guides, model=IN_HAND, **fields), model=opened(model, scheduler))
 
 
 def images(recipe: Recipe) -> list[Image.Image]:

@@ -210,15 +210,15 @@ def to_json(recipe: Recipe) -> str:
     return json.dumps({"guides": guides} | {name: value for name, value in recipe if name not in ("guides",)})
 
 
-def from_json(words: str) -> Recipe:
+def from_json(words: str, batched: bool = True) -> Recipe:
     """The recipe in a JSON text, today's form or version 0.1's; RecipeError if it is none.
 
-    Unknown fields are refused, missing ones take defaults.
+    Unknown fields are refused, missing ones take defaults; `batched` is that of the older form, which painted so.
     """
     try:
         values = json.loads(words)
         if "kind" in values:
-            return from_flat(known.find(values.pop("kind")), {"batched": True} | values)
+            return from_flat(known.find(values.pop("kind")), {"batched": batched} | values)
         guides = [(guide.pop("guide"), guide) for guide in values.pop("guides")]
         if set(values) - set(Recipe.model_fields):
             raise KeyError

@@ -397,3 +397,11 @@ def test_the_calls_are_those_of_the_package_s_own_words():
     names = {"pipeline": PIPELINES["DDIM"](), "steer": partial(steer, steps=1), "Color": Color, "Loss": Loss}
     for line in (line for line in words.splitlines() if line.strip().startswith("steer(")):
         exec(line.strip().replace(".show()", ""), names | {"Prompt": Prompt})
+
+
+@pytest.mark.parametrize("guides", [sides, Color, None, "teal", 3, [Color("teal"), sides]])
+def test_what_is_no_guide_is_told_how_to_become_one(plain, guides):
+    with pytest.raises(RecipeError, match=r"^The model comes first, then its guides, .* goes as Loss\(function\)\.$"):
+        steer(plain, guides, steps=1)
+    with pytest.raises(RecipeError, match="^The model comes first"):
+        steer(Color("teal"), plain)

@@ -181,7 +181,7 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
         good = []
         for text in json.loads(texts):
             with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
-                panel_of(panels, recipe := from_json(text))
+                panel_of(panels, recipe := from_json(text, batched=False))
                 good.append(recipe)
         return restore(panels, good)
 
