@@ -48,8 +48,11 @@ def browser() -> Iterator:
 @pytest.fixture(scope="session")
 def url(browser) -> Iterator[str]:
     """The page over the real built-in model."""
+    import torch
+
     from guidance.ui import page
 
+    torch.get_num_threads()  # settles this thread's number, before the page settles that of all but its own
     demo = page.build()
     yield page.launch(demo, host="127.0.0.1", port=None, quiet=True)
     demo.close()

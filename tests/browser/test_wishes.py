@@ -217,8 +217,8 @@ def test_the_step_viewer_goes_through_the_run(small):
     assert output.inner_text().startswith("Step 3 of 3")
     frame = small.locator("#color-film .g-frame").nth(1)
     last = frame.evaluate("frame => getComputedStyle(frame).backgroundPosition")
-    small.locator("#color-film input").fill("0")
-    assert re.match(r"Step 1 of 3, w = \d\.\d+, colour", output.inner_text())
+    small.locator("#color-film input").fill("1")  # the first one is not guided
+    assert re.match(r"Step 2 of 3, w = \d\.\d+, colour", output.inner_text())
     assert frame.evaluate("frame => getComputedStyle(frame).backgroundPosition") != last
     assert small.locator("#color-film .g-plot").count() == 2
 
