@@ -53,7 +53,7 @@ def bare(model: Model, x: torch.Tensor, steps: int) -> None:
     """The network alone, as often as a run of `steps` steps calls it."""
     with torch.no_grad():
         for t in Schedule(model.config, "ddim", steps).timesteps:
-            model.run(t, x)
+            model.eps(x, t)
 
 
 def notebook(unet: nn.Module, x: torch.Tensor, stop: int, full: bool) -> None:
