@@ -23,7 +23,6 @@ from guidance.sampling.schedule import Schedule
 
 AVERAGED = 0.8  # candidates are compared by a running mean of their losses, so much of it from the steps before
 TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
-NO_GUIDES = "The model comes first, then its guides, such as Color('teal'); your own function goes as Loss(function)."
 OTHER_WEIGHTS = "This picture was made with other weights than those here: what its recipe gives today may differ."
 SENTENCES = (GuidanceError, ModelError)  # errors whose message is for the user
 
@@ -46,9 +45,6 @@ def frames(
     model: object, guides: Guide | Iterable[Guide] = (), *, scheduler: object = None, **fields: object
 ) -> Iterator[Frame]:
     """The same, a step at a time; closing the iterator stops the run within one step."""
-    guides = tuple(guides) if isinstance(guides, Iterable) and not isinstance(guides, Guide) else (guides,)
-    if not all(isinstance(guide, Guide) for guide in guides):
-        raise RecipeError(NO_GUIDES)
     if isinstance(model, (str, PathLike)):
         return generate(Recipe(guides=guides, model=str(model), **fields))
     return generate(Recipe(guides=guides, model=IN_HAND, **fields), model=opened(model, scheduler))

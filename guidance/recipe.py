@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +24,7 @@ TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes b
 MAX_SEED, MOST_GUIDES = 2**32 - 1, 16
 SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
 KEY = "guidance"  # the PNG text chunk that holds a recipe
+NO_GUIDES = "The model comes first, then its guides, such as Color('teal'); your own function goes as Loss(function)."
 NO_RECIPE = "This is not a recipe that this version understands."
 
 
@@ -36,6 +37,14 @@ def model_name(value: object) -> str:
     return name
 
 
+def together(value: object) -> tuple[Guide, ...]:
+    """One guide or several; else RecipeError."""
+    guides = tuple(value) if isinstance(value, Iterable) and not isinstance(value, Guide) else (value,)
+    if not all(isinstance(guide, Guide) for guide in guides):
+        raise RecipeError(NO_GUIDES)
+    return guides
+
+
 def one_line(value: object, info: ValidationInfo) -> str:
     """A text in one line."""
     return text({"negative": "Negative text"}.get(info.field_name, "Text"), value)
@@ -44,7 +53,7 @@ def one_line(value: object, info: ValidationInfo) -> str:
 class Recipe(Values):
     """Pictures of a model, steered by guides. Picture k is the picture of seed + k, alone or in any batch."""
 
-    guides: Annotated[tuple[Guide, ...], BeforeValidator(lambda one: (one,) if isinstance(one, Guide) else one)] = ()
+    guides: Annotated[tuple[Guide, ...], BeforeValidator(together)] = ()
     model: Annotated[str, BeforeValidator(model_name)] | None = field(
         None, "Model", "The network that paints; all but the built-in one are downloaded on first use.", control="model"
     )

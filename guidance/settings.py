@@ -43,7 +43,8 @@ MODEL = os.environ.get("GUIDANCE_MODEL", "")  # the model that the page begins w
 CLIP = os.environ.get("GUIDANCE_CLIP", "")  # the CLIP that the page begins with; empty: the built-in one
 MCP = switch("GUIDANCE_MCP")  # serve the API to agents as well
 
-LIVE = os.environ.get("GUIDANCE_LIVE", "")  # whether Live is on at first; empty: where the device is quick enough
+# Whether Live is on at first; not set: where the device is quick enough.
+LIVE = switch("GUIDANCE_LIVE") if os.environ.get("GUIDANCE_LIVE") else None
 PUBLIC = switch("GUIDANCE_PUBLIC") or SPACE  # for strangers: the listed models alone, and the limits below
 RATE = number("GUIDANCE_RATE", 30, int)  # runs a minute and visitor of a public page; 0: no limit
 WORK = number("GUIDANCE_WORK", 4000, int)  # pictures x steps of one run of a public page; 0: no limit

@@ -38,8 +38,9 @@ class Model:
         # Kernels round differently in batches of different sizes. The network sees one size only, the last batch
         # padded, so a picture is the same pixels alone and in company.
         pixels = pixels or (4 if self.device.type == "cpu" else 32) * 64 * 64
-        self.most, least = max(1, pixels // math.prod(self.size)), math.prod(self.size) < 64 * 64
-        self.batch = self.most if least or self.device.type != "cpu" else 1
+        area = math.prod(self.size)
+        self.most = max(1, pixels // area)
+        self.batch = 1 if self.device.type == "cpu" and area >= 64 * 64 else self.most
         self.short: dict[int, bool] = {}  # by the number of pictures, whether memory was when they first came
 
     def batched(self) -> Model:

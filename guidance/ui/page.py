@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ LOOKS = Path(__file__).parent / "html"
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 QUICK = 0.1  # seconds for one picture's step: less, and pictures follow the controls from the start
 quick = False  # until it has been measured
+beginning = threading.Lock()
 LOGO = """
   <svg viewBox="0 0 32 32" width="34" height="34" aria-hidden="true"><defs><linearGradient id="g-mark" x1="0" x2="1"
   y1="1" y2="0"><stop offset="0" stop-color="#1f3a5f"/><stop offset=".55" stop-color="#2f8f9d"/><stop offset="1"
@@ -73,9 +75,15 @@ def in_memory(request: gr.Request) -> str:
     return f"<p>{say(f'{taken:.2f} of {most:.1f} GB that networks may take')}</p><ul>{rows}</ul>"
 
 
-@lru_cache(1)
 def painter() -> ThreadPoolExecutor:
-    """The one thread that works on the device, whoever asks; torch is imported on the first call.
+    """The one thread that works on the device, whoever asks; torch is imported on the first call."""
+    with beginning:  # a click may come while the page warms up
+        return started()
+
+
+@lru_cache(1)
+def started() -> ThreadPoolExecutor:
+    """That thread, started.
 
     OpenMP keeps a team of threads for each thread that calls it, and where there are more of them than processors, as
     two teams are, every step takes almost twice as long. So all the others do what torch they need alone.
@@ -152,7 +160,6 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
             with gr.Accordion(t("Networks in memory"), open=False, elem_id="memory") as memory:
                 networks = gr.HTML("", js_on_load=None)
             memory.expand(in_memory, None, networks, **stage.QUICK)
-        if not settings.PUBLIC:
             demo.load(lambda: [live()] * len(panels), None, [panel.live for panel in panels], **stage.QUICK)
         begin_with(panels, "model", settings.MODEL)
         begin_with(panels, "clip", settings.CLIP)
@@ -232,7 +239,7 @@ def launch(
 
 def live() -> bool:
     """Whether pictures follow the controls from the start."""
-    return settings.LIVE not in settings.OFF if settings.LIVE else quick
+    return quick if settings.LIVE is None else settings.LIVE
 
 
 def warm_up() -> None:

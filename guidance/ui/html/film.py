@@ -18,12 +18,13 @@ HEAT = ((0.0, (16, 18, 24)), (0.35, (28, 92, 104)), (0.7, (226, 176, 74)), (1.0,
 
 
 STOPS, COLORS = zip(*HEAT, strict=True)
-TABLE = numpy.stack([numpy.interp(numpy.arange(256) / 255, STOPS, one) for one in zip(*COLORS, strict=True)], 1)
+CHANNELS = [numpy.interp(numpy.arange(256) / 255, STOPS, channel) for channel in zip(*COLORS, strict=True)]
+TABLE = numpy.stack(CHANNELS, 1).round().astype(numpy.uint8)
 
 
 def heat(grey: Image.Image) -> Image.Image:
     """A grey picture as a heat map."""
-    return Image.fromarray(TABLE.round().astype(numpy.uint8)[numpy.asarray(grey)])
+    return Image.fromarray(TABLE[numpy.asarray(grey)])
 
 
 def small(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
@@ -253,8 +253,9 @@ class Live(Task):
                 if frame.step == frame.steps:
                     images[recipe] = frame.images()
                 yield {}
-        seen = View(recipe, {label: other for label, other in variants.items() if other in images}, images, False)
-        yield {"view": painting.render(replace(seen, say=self.say))} | self.status("running", "Live")
+        shown = {label: other for label, other in variants.items() if other in images}
+        seen = View(recipe, shown, images, False, say=self.say)
+        yield {"view": painting.render(seen)} | self.status("running", "Live")
 
     def end(self, begun: bool) -> Shown:
         """What stays after a stop."""
