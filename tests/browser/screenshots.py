@@ -18,7 +18,7 @@ from guidance import settings  # noqa: E402
 from guidance.ui import page as ui  # noqa: E402
 from tests.browser.test_finetune_tab import choose, fill, painted  # noqa: E402
 
-TABS = ("color", "clip", "digits", "finetune", "history")
+TABS = ("color", "clip", "digits", "brightness", "finetune", "history")
 WIDTHS = {"wide": (1440, 1000), "narrow": (390, 844)}
 LOCALES = {"en": "en-US", "zh": "zh-CN"}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -65,7 +65,7 @@ def photograph(page: Page, index: int, name: str, path: Path) -> None:
         page.screenshot(path=f"{path}-2-after.png", full_page=True)
         return
     page.click(f"#{name}-film > button")
-    page.locator(f"#{name}-film .g-film input").fill("8")
+    page.locator(f"#{name}-film .g-film input").fill("4")
     page.click(f"#{name}-advanced > button")
     page.wait_for_selector(f"#{name}-steps", state="visible")
     page.screenshot(path=f"{path}-2-after.png", full_page=True)
