@@ -9,7 +9,7 @@ from pathlib import Path
 
 from guidance import guides, recipe
 from guidance.codec import pack
-from guidance.fields import RecipeError, choices, look
+from guidance.fields import PICTURES, RecipeError, choices, look
 from guidance.guides.base import Guide
 from guidance.guides.digits import Digits
 from guidance.recipe import Recipe
@@ -134,7 +134,7 @@ def given(options: argparse.Namespace, kind: type[Guide] | None = None) -> dict[
     """The fields that were given; pictures are read from their files."""
     names = recipe.form(kind) if kind else [name for name in Recipe.model_fields if name != "guides"]
     values = {name: value for name, value in vars(options).items() if name in names}
-    pictures = [name for name in values if kind and look(recipe.about(kind, name)).get("control") == "picture"]
+    pictures = [name for name in values if kind and look(recipe.about(kind, name)).get("control") in PICTURES]
     return values | {name: pack(values[name]) for name in pictures}
 
 

@@ -2,12 +2,14 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
 from os import PathLike
 from typing import NamedTuple
 
 import torch
 from PIL import Image
+from torch import Tensor
 
 from guidance.fields import RecipeError
 from guidance.frame import Frame, device_lock, memory
@@ -61,6 +63,9 @@ class Plan(NamedTuple):
 
     run: Run
     predict: Predict
+    x_t: Tensor  # what it begins with
+    first: int  # the step at which it does
+    ends: list[Callable[[Tensor, Run], Tensor]]  # what is done to the pictures at last
     weights: list[float]  # w(t) of each step of the schedule, the greatest of all guides
     travel: tuple[int, float, float]
     fingerprint: str
@@ -76,9 +81,13 @@ def plan(recipe: Recipe, model: Model | None = None) -> Plan:
     run = Run(model, None, seeds, recipe.candidates, recipe.batched)
     run.schedule = Schedule(model.config, recipe.solver, recipe.steps, run.generators(), recipe.eta)
     predict, weights, curves = unguided(recipe, run), [0.0] * len(run.schedule.timesteps), []
-    for guide in sorted(recipe.guides, key=lambda guide: not guide.inner):
+    x_t, first, ends = model.noise(run.schedule.options["generator"]), 0, []
+    for guide in sorted(recipe.guides, key=lambda guide: guide.outer - guide.inner):
         if not (guide.scale or guide.inner):
             continue
+        x_t, begins = guide.begin(x_t, run)
+        first = max(first, begins)
+        ends.append(guide.end)
         curves.append(guide.curve)
         again = curves.count(guide.curve)
         predict = guide.steer(predict, run, guide.curve if again == 1 else f"{guide.curve} {again}")
@@ -86,7 +95,7 @@ def plan(recipe: Recipe, model: Model | None = None) -> Plan:
     now = fingerprint(recipe, model)
     if said := differing(recipe, now):
         run.notes.insert(0, said)
-    return Plan(run, predict, weights, (recipe.travel, *TRAVEL), now)
+    return Plan(run, predict, x_t, first, ends, weights, (recipe.travel, *TRAVEL), now)
 
 
 def unguided(recipe: Recipe, run: Run) -> Predict:
@@ -146,25 +155,30 @@ def generate(recipe: Recipe, *, model: Model | None = None, deadline: float = ma
 
 def steps(plan: Plan) -> Iterator[Frame]:
     """The steps of a plan; of the candidates of each picture, the one that is best so far is shown."""
-    run, count = plan.run, len(order(len(plan.run.schedule.timesteps), *plan.travel))
+    run, count = plan.run, len(order(len(plan.run.schedule.timesteps), *plan.travel, plan.first))
     firsts = torch.arange(0, run.count, run.candidates)
     loss, shown = torch.zeros(run.count), firsts
-    generators = run.schedule.options["generator"]
     with torch.inference_mode(False):
-        taken = sample(plan.predict, run.model.noise(generators), run.schedule, plan.travel)
+        taken = sample(plan.predict, plan.x_t, run.schedule, plan.travel, plan.first)
     for i in range(count):
         with device_lock, memory(), torch.inference_mode(False):
             step = next(taken)
-        last = i + 1 == count
-        pull = (step.x_t * 0 + step.pull).square().mean(1, keepdim=True).sqrt()
+            made = step.x0 if i + 1 < count else reduce(lambda x_0, end: end(x_0, run), plan.ends, step.x_t)
+        pull = size(sum(step.pulls.values(), torch.zeros_like(step.x_t)))
         if run.candidates > 1 and step.losses:
             loss = AVERAGED * loss + (1 - AVERAGED) * sum(step.losses.values()).cpu()
             shown = firsts + loss.view(-1, run.candidates).argmin(1)
+        parts = {name: size(part)[shown] for name, part in step.pulls.items()} if len(step.pulls) > 1 else {}
         yield Frame(
-            i + 1, count, (step.x_t if last else step.x0)[shown], run.model.decode,
+            i + 1, count, made[shown], run.model.decode,
             {name: value[shown] for name, value in step.losses.items()}, step.x_t[shown], pull[shown],
-            plan.weights[step.i], tuple(run.notes), plan.fingerprint,
+            plan.weights[step.i], tuple(run.notes), plan.fingerprint, parts,
         )  # fmt: skip
+
+
+def size(bend: Tensor) -> Tensor:
+    """How large a bend (B, C, H, W) is at each pixel, (B, 1, H, W)."""
+    return bend.square().mean(1, keepdim=True).sqrt()
 
 
 def held() -> tuple[list[tuple[str, int]], int]:

@@ -23,9 +23,12 @@ def field(default: object, label: str, help: str, low: float | None = None, high
     return Field(default, title=label, description=help, ge=low, le=high, json_schema_extra=look)
 
 
-def look(info: FieldInfo) -> dict[str, Any]:
-    """How a page shows a field."""
-    return info.json_schema_extra or {}
+def look(info: FieldInfo | None) -> dict[str, Any]:
+    """How a page shows a field, if it is one."""
+    return info.json_schema_extra or {} if info else {}
+
+
+PICTURES = ("picture", "sketch", "mask")  # controls of fields that hold a small picture
 
 
 def kind(info: FieldInfo) -> Any:

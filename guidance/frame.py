@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -42,6 +42,7 @@ class Frame:
     weight: float  # w(t), the greatest of all guides; 0 in a step that was not guided
     notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
     weights: str = ""  # the fingerprint of the networks at work
+    parts: dict[str, Tensor] = field(default_factory=dict)  # of the pull, each guide's (B, 1, H, W), by its curve
 
     @cached_property
     def x0(self) -> Tensor:
@@ -67,9 +68,9 @@ class Frame:
         seen = self.x_t[:most, : 3 if self.x_t.shape[1] > 3 else None]  # of a latent model's channels, three
         return to_images(seen / seen.abs().amax((1, 2, 3), keepdim=True).clamp(1, 3))
 
-    def pulls(self, most: int | None = None) -> list[Image.Image]:
-        """How far guidance bent the step at each pixel, as grey pictures: black nowhere, white where most."""
-        pull = self.pull[:most]
+    def pulls(self, most: int | None = None, part: str = "") -> list[Image.Image]:
+        """How far guidance, or a part of it, bent the step at each pixel, in grey: black nowhere, white where most."""
+        pull = (self.parts[part] if part else self.pull)[:most]
         return to_images(pull / pull.amax((1, 2, 3), keepdim=True).clamp_min(1e-20) * 2 - 1)
 
 

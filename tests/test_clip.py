@@ -148,7 +148,7 @@ def test_weights_that_are_none(given):
          "ViT-L-14/openai, ViT-B-32/laion2b_s34b_b79k, ViT-B-16-SigLIP/webli."),
         ({"travel": 2, "solver": "dpm++"},
          "Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step."),
-        ({"image": "aGVsbG8="}, "The picture used as a prompt cannot be read: a PNG, JPEG or WebP of at most 50 "
+        ({"image": "aGVsbG8="}, "This picture cannot be read: a PNG, JPEG or WebP of at most 50 "
          "megapixels is taken."),
     ],
 )  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_picture_is_a_prompt_and_travels_in_the_recipe(tmp_path):
 def test_files_that_are_no_picture_are_no_prompt(content, tmp_path, capsys):
     (tmp_path / "x.png").write_bytes(content)
     assert main(["clip", "night", "--image", str(tmp_path / "x.png"), "--out", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("guidance: The picture used as a prompt cannot be read")
+    assert capsys.readouterr().err.startswith("guidance: This picture cannot be read")
 
 
 def test_enormous_pictures_are_refused_unread(tmp_path):
@@ -204,14 +204,14 @@ def test_a_packed_picture_is_a_small_webp_and_nothing_else():
     wrong = [7, ["x"], small + "!", "x" * 200_001, encoded(Image.new("RGB", (257, 9))), small[:40],
              encoded(Image.new("RGB", (9, 9)), "PNG"), ""]  # fmt: skip
     for value in wrong:
-        with pytest.raises(RecipeError, match="^The picture used as a prompt cannot be read: a PNG, JPEG or WebP of"):
+        with pytest.raises(RecipeError, match="^This picture cannot be read: a PNG, JPEG or WebP of"):
             unpack(value)
 
 
 def test_a_picture_that_is_too_large_is_refused_before_a_pixel_of_it_is_decoded(monkeypatch):
     picture = encoded(Image.new("RGB", (4000, 4000)))
     monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile.load", lambda self: pytest.fail("It was decoded."))
-    with pytest.raises(RecipeError, match="^The picture used as a prompt cannot be read"):
+    with pytest.raises(RecipeError, match="^This picture cannot be read"):
         ClipRecipe(image=picture)
 
 

@@ -16,8 +16,8 @@ def test_lab_of_known_colours():
     known = {(1, 1, 1): (100, 0, 0), (1, 0, 0): (53.24, 80.09, 67.20), (0, 0, 1): (32.30, 79.19, -107.86),
              (0, 0, 0): (0, 0, 0), (0.5, 0.5, 0.5): (53.39, 0, 0)}  # fmt: skip
     for rgb, expected in known.items():
-        assert np.allclose(cielab.lab(np.array(rgb)), expected, atol=0.05)
-    measured = cielab.lab(np.array(list(known)))
+        assert np.allclose(cielab.lab(torch.tensor(rgb).double()), expected, atol=0.05)
+    measured = cielab.lab(torch.tensor(list(known)).double())
     assert measured.shape == (5, 3) and np.allclose(measured, list(known.values()), atol=0.05)
 
 

@@ -14,9 +14,9 @@ PACKAGE = ROOT / "guidance"
 BELOW = {
     "settings": set(), "progress": set(), "cielab": set(), "deploy": set(), "fields": set(),
     "codec": {"fields"},
-    "sampling": set(),
+    "sampling": {"cielab"},
     "models": {"settings", "progress", "frame"},
-    "guides": {"settings", "fields", "codec", "sampling", "models"},
+    "guides": {"settings", "cielab", "fields", "codec", "sampling", "models"},
     "recipe": {"fields", "codec", "sampling", "guides"},
     "frame": {"sampling"},
     "engine": {"fields", "sampling", "models", "guides", "recipe", "frame"},

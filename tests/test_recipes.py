@@ -216,8 +216,8 @@ def test_guides_add_up_and_are_weakened():
 
 def test_the_first_fields_of_a_guide_go_by_position():
     assert (Brightness(0.2).level, Color("teal", "pixel").loss, Prompt("snow").prompt) == (0.2, "pixel", "snow")
-    with pytest.raises(TypeError, match="Brightness takes at most 7 values"):
-        Brightness(*range(8))
+    with pytest.raises(TypeError, match="Brightness takes at most 9 values"):
+        Brightness(*range(10))
 
 
 def test_several_guides_bring_what_none_is_told_and_the_one_that_is_told_the_class_its_model():
@@ -302,7 +302,7 @@ def test_json_that_is_no_recipe(text):
          "Guidance must be one of: classifier-free, classifier, blind-classifier, none."),
         ({"guides": [{"guide": "color", "scale": 5}]}, "Scale must be a number from 0 to 1."),
         ({"guides": [{"guide": "color", "strength": 1}]},
-         "Color has no field of that name: it has color, loss, start, stop, rule, scale, method, weight."),
+         "Color has no field of that name: it has color, loss, start, stop, rule, scale, method, weight, where, mask."),
         ({"guides": [{"guide": "video"}]}, f"Guide must be one of: {', '.join(guides.every())}."),
     ],
 )  # fmt: skip

@@ -45,7 +45,7 @@ def contrast(pictures: Tensor) -> float:
 def color_distance(pictures: Tensor, target: Tensor) -> Tensor:
     """CIE 1976 distance of each picture's mean colour, pictures (N, 3, H, W), from target (1, 3, 1, 1): (N,)."""
     mean = (pictures.clamp(-1, 1).mean((2, 3)) + 1) / 2
-    return torch.from_numpy(lab(mean.numpy()) - lab((target.view(1, 3) / 2 + 0.5).numpy())).norm(dim=1)
+    return (lab(mean.double()) - lab(target.view(1, 3).double() / 2 + 0.5)).norm(dim=1)
 
 
 def frechet(first: Tensor, second: Tensor) -> float:

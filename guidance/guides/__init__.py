@@ -6,9 +6,11 @@ import re
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from guidance import settings
-from guidance.fields import RecipeError
+from guidance.codec import pack
+from guidance.fields import PICTURES, RecipeError, look
 from guidance.guides.base import Guide
 
 GROUP = "guidance.guides"  # of entry points, each a subclass of Guide; off on public pages
@@ -97,4 +99,6 @@ def parse(words: str) -> Guide:
         values |= [first.split("=", 1)]
     elif first.strip():
         values[kind.names()[0]] = first
-    return kind(**{key.strip(): value.strip() for key, value in values.items()})
+    values = {key.strip(): value.strip() for key, value in values.items()}
+    files = [key for key in values if look(kind.model_fields.get(key)).get("control") in PICTURES]
+    return kind(**values | {key: pack(Path(values[key])) for key in files})

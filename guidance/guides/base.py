@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import field as member
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
+from guidance.codec import packed
 from guidance.fields import RecipeError, Values, field
+from guidance.guides.run import Run
 from guidance.sampling.rules import METHODS, RULES
 from guidance.sampling.schedule import WEIGHTS, strengths
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Tensor
 
-    from guidance.models.model import Model
     from guidance.sampling.guides import Loss
     from guidance.sampling.sample import Predict
     from guidance.sampling.schedule import Schedule
 
 
-@dataclass
-class Run:
-    """What a guide may know of the run that it steers."""
-
-    model: Model
-    schedule: Schedule
-    seeds: list[tuple[int, int]]  # of each picture that is drawn, and which candidate of its seed it is
-    candidates: int = 1
-    batched: bool = False  # whether networks see several pictures at once
-    notes: list[str] = member(default_factory=list)  # sentences for the user, to be added to
-
-    @property
-    def count(self) -> int:
-        """How many pictures are drawn."""
-        return len(self.seeds)
-
-    def generators(self, key: int = 0) -> list[Generator]:
-        """Fresh generators, one a picture; each key gives others, and 0 those of the pictures' own noise."""
-        from guidance.sampling.seeds import stream
-
-        return [stream(*drawn, key) for drawn in self.seeds]
+PLACES = ("everywhere", "sky", "ground", "left", "right", "centre", "border")  # of sampling/regions.py
 
 
 class Guide(Values):
@@ -51,7 +30,7 @@ class Guide(Values):
     Of the class: `name` in files and commands, `label` on the page, `about` in a sentence, `curve` of its loss;
     `leading`, a field whose value `brings` defaults for others left None, some of them the recipe's; `model` that it
     steers and what the `sampler` is set to unless told; `form`, the fields of its endpoint in order, if not all of
-    them. `scale`, the strength, is a field that each subclass has.
+    them; `alone`, whether it has a tab of its own. `scale`, the strength, is a field that each subclass has.
     """
 
     name: ClassVar[str]
@@ -65,7 +44,9 @@ class Guide(Values):
     form: ClassVar[tuple[str, ...]] = ()
     most: ClassVar[int] = 64  # pictures, or rounds of them, in one recipe
     hurry: ClassVar[int] = 4  # steps in which pictures follow the page's controls
+    alone: ClassVar[bool] = True
     inner: ClassVar[bool] = False  # whether it is what the others stand around, whatever their order
+    outer: ClassVar[bool] = False  # whether it stands around the others
     ruled_by: ClassVar[str] = "rule"  # the field on which the range of the strength depends
     words: ClassVar[dict[str, str]] = {}  # the page's words of this guide in Chinese, by the English
 
@@ -137,6 +118,14 @@ class Guide(Values):
         """w(t) of each step."""
         return strengths(schedule, "constant", self.start, self.stop)
 
+    def begin(self, x_t: Tensor, run: Run) -> tuple[Tensor, int]:
+        """What the run begins with instead of the noise x_t (B, C, H, W), and the step at which it does."""
+        return x_t, 0
+
+    def end(self, x_0: Tensor, run: Run) -> Tensor:
+        """The pictures (B, C, H, W) that the run ends with, instead of those of its last step."""
+        return x_0
+
     def steer(self, predict: Predict, run: Run, curve: str) -> Predict:
         """`predict` steered by this guide; its loss is called `curve` in what each step tells."""
         raise NotImplementedError
@@ -165,6 +154,7 @@ class LossGuide(Guide):
     }  # fmt: skip
     highest: ClassVar[dict[str, float]] = {"normalized": 1.0, "course": 10_000.0}  # scale, by rule
     fades: ClassVar[bool] = False  # whether the loss has a known zero, near which the strength fades
+    sees_all: ClassVar[bool] = False  # whether its loss is shown the whole picture where it acts in a region alone
 
     rule: Literal[tuple(RULES)] | None = field(
         None, "Rule",
@@ -183,6 +173,15 @@ class LossGuide(Guide):
         "Where the strength goes: evenly, to the first steps, to the last, or as the notebook has it.",
         labels={"constant": "Constant", "early": "Early", "late": "Late", "counter": "The course's counter"},
     )  # fmt: skip
+
+    where: Literal[PLACES] = field(
+        "everywhere", "Where", "The part of the picture that is judged and bent.",
+        labels={"everywhere": "Everywhere", "sky": "Upper half", "ground": "Lower half", "left": "Left half",
+                "right": "Right half", "centre": "Centre", "border": "Border"},
+    )  # fmt: skip
+    mask: Annotated[str, BeforeValidator(packed)] = field(
+        "", "Painted region", "Light where it acts; base64 of a PNG or WebP of at most 256 px.", control="mask"
+    )
 
     @classmethod
     def limits(cls, name: str, others: dict) -> tuple[float, float] | None:
@@ -211,14 +210,30 @@ class LossGuide(Guide):
         """The loss of a run's pictures: x0 (B, C, H, W), nominally in [-1, 1], and the step's number to (B,)."""
         raise NotImplementedError
 
+    def region(self, run: Run) -> Tensor | None:
+        """Where it acts, (1, 1, H, W) in [0, 1]; None if everywhere. GuidanceError, with a sentence, if nowhere."""
+        from guidance.sampling import regions
+        from guidance.sampling.guides import GuidanceError
+
+        if self.where == "everywhere" and not self.mask:
+            return None
+        cover = regions.region(self.where, *run.model.size).to(run.model.device)
+        cover = cover * run.mask(self.mask, self.label) if self.mask else cover
+        if not (cover >= regions.FULL).any():
+            raise GuidanceError(f"The region of {self.label} covers nothing: paint where it acts.")
+        return cover
+
     def steer(self, predict: Predict, run: Run, curve: str) -> Predict:
         """`predict`, bent by the gradient of the loss in the way the fields say."""
+        from guidance.sampling import regions
         from guidance.sampling.guides import loss_guide
         from guidance.sampling.spectrum import wiener
 
-        loss, model = self.objective(run), run.model
+        loss, model, cover = self.objective(run), run.model, self.region(run)
+        view = (lambda x0: x0) if cover is None or self.sees_all else regions.within(cover)
         return loss_guide(
-            predict, lambda x0, i: loss(model.decode(x0), i), run.schedule, scale=self.scale, name=curve,
+            predict, lambda x0, i: loss(view(model.decode(x0)), i), run.schedule, scale=self.scale, name=curve,
             weights=self.weights(run.schedule), method=self.method, rule=self.rule,
             fade=self.fades and self.rule == "normalized", precondition=None if model.takes_text else wiener,
+            region=None if cover is None else regions.resized(cover, *model.shape[1:]),
         )  # fmt: skip

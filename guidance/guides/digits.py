@@ -136,7 +136,8 @@ class Digits(Guide):
         null = torch.full_like(labels, run.model.null)
         by_classifier = self.guidance in CLASSIFIERS
         predict = guides.classifier_free(
-            run.model.eps, labels, null, run.schedule, scale=scale, weights=act if by_classifier else weights
+            run.model.eps, labels, null, run.schedule, scale=scale, weights=act if by_classifier else weights,
+            name=self.name,
         )
         if by_classifier and self.scale > 0:
             classifier = in_batches(catalogue.digit_classifier(self.guidance), run.model.batch)

@@ -73,6 +73,10 @@ class Model:
         """The pictures (B, C, H, W) that x0 stands for: of a model of pixels, x0."""
         return x0
 
+    def encode(self, pictures: Tensor) -> Tensor:
+        """The x0 that stands for pictures (B, C, H, W) in [-1, 1]."""
+        return pictures
+
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""
         x = padded(x_t, self.batch).to(self.dtype, memory_format=self.layout)
@@ -107,6 +111,12 @@ class LatentModel(Model):
         """Latents (B, 4, h, w) to pictures (B, 3, H, W) float32, nominally in [-1, 1], with a gradient."""
         latents = (x0 / self.scaling + self.shift).to(self.dtype)
         return torch.cat([self.vae.decode(latent).sample.float() for latent in latents.split(1)])
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] to latents (B, 4, h, w) float32."""
+        latents = [self.vae.encode(picture.to(self.dtype)).latent_dist.mode() for picture in pictures.split(1)]
+        return (torch.cat(latents).float() - self.shift) * self.scaling
 
     @torch.no_grad()
     def embed(self, texts: list[str]) -> Tensor:

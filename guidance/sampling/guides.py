@@ -28,14 +28,15 @@ def network(eps: Callable[[Tensor, int], Tensor], schedule: Schedule) -> Predict
 def loss_guide(
     predict: Predict, loss: Loss, schedule: Schedule, *, scale: float, weights: list[float], name: str = "loss",
     method: str = "shortcut", rule: str = "normalized", fade: bool = False,
-    precondition: Callable[[Tensor, float, float], Tensor] | None = None,
+    precondition: Callable[[Tensor, float, float], Tensor] | None = None, region: Tensor | None = None,
 ) -> Predict:  # fmt: skip
     """Steer by the gradient of loss(x0, i) with respect to x_t, where x0 is the current estimate of the picture.
 
     `loss` takes x0 (B, C, H, W), unclamped, and gives (B,). `method` "shortcut" takes eps as a constant (the course's
     variant 1; MPGD, arXiv:2311.16424), under the normalized rule with `precondition` (gradient, alpha, sigma) in the
     network's place; "full" goes through it (variant 2; DPS, arXiv:2209.14687). `weights` is w(t); `fade` a factor
-    sqrt(min(1, loss / first loss)). It serves one run, for it remembers the first loss.
+    sqrt(min(1, loss / first loss)). `region` (1, 1, H, W) in [0, 1] is where x_t is bent, and there as strongly as
+    elsewhere the whole. It serves one run, for it remembers the first loss.
     """
     first = None
 
@@ -62,6 +63,9 @@ def loss_guide(
         elif method == "shortcut":  # with a constant eps, x0 = x_t / alpha - ...
             gradient = gradient / schedule.alpha[i]
         size = rms(gradient)
+        if region is not None:
+            gradient = gradient * region
+            size = rms(gradient) / region.mean().sqrt()
         if not size.isfinite().all():
             raise GuidanceError(BLEW_UP.format(step=i + 1, steps=len(weights), scale=scale))
         if not outer:
@@ -70,15 +74,31 @@ def loss_guide(
         first = losses if first is None else first
         fading = (losses / first.clamp_min(1e-12)).clamp(max=1).sqrt() if fade else torch.ones_like(losses)
         strength = (scale * weights[i] * fading).view(-1, 1, 1, 1)
-        prediction = RULES[rule](prediction, gradient, strength, size, schedule, i)
+        prediction = RULES[rule](prediction, gradient, strength, size, schedule, i, name)
         return prediction._replace(losses=prediction.losses | {name: losses})
+
+    return guided
+
+
+def replaced(
+    predict: Predict, change: Callable[[Tensor], Tensor], schedule: Schedule, name: str, weights: list[float]
+) -> Predict:
+    """`predict` with the estimate x0 + w(t) change(x0), both (B, C, H, W), in place of x0."""
+
+    def guided(x_t: Tensor, i: int) -> Prediction:
+        prediction = predict(x_t, i)
+        if weights[i] == 0:
+            return prediction
+        x0 = schedule.x0(prediction.x_t, prediction.eps, i)
+        bend = -schedule.alpha[i] / schedule.sigma[i] * weights[i] * change(x0.clamp(-1, 1) if schedule.clips else x0)
+        return prediction._replace(eps=prediction.eps + bend, pulls=prediction.pulls | {name: bend})
 
     return guided
 
 
 def classifier_free(
     eps: Callable[[Tensor, int, Tensor], Tensor], condition: Tensor, null: Tensor, schedule: Schedule, *,
-    scale: float, weights: list[float],
+    scale: float, weights: list[float], name: str = "text",
 ) -> Predict:  # fmt: skip
     """eps = eps(null) + w (eps(condition) - eps(null)), both in one forward (Ho and Salimans 2022, arXiv:2207.12598).
 
@@ -89,7 +109,8 @@ def classifier_free(
         if weights[i] == 0 or scale in (0, 1):
             return Prediction(x_t, eps(x_t, schedule.timesteps[i], null if scale == 0 and weights[i] else condition))
         without, told = eps(torch.cat([x_t, x_t]), schedule.timesteps[i], torch.cat([null, condition])).chunk(2)
-        return Prediction(x_t, without + scale * (told - without), pull=scale * (told - without))
+        change = scale * (told - without)
+        return Prediction(x_t, without + change, pulls={name: change})
 
     return guided
 
@@ -109,7 +130,7 @@ def classifier_guide(
             (gradient,) = torch.autograd.grad(log_p.sum(), x)
         change = -scale * weights[i] * schedule.sigma[i] * gradient
         most = SHIFT * schedule.alpha[i] / schedule.sigma[i]  # near pure noise a classifier's errors would be all of x0
-        prediction = bend(prediction, change * (most / rms(change).clamp_min(1e-20)).clamp(max=1), schedule, i)
+        prediction = bend(prediction, change * (most / rms(change).clamp_min(1e-20)).clamp(max=1), schedule, i, name)
         return prediction._replace(losses=prediction.losses | {name: -log_p.detach()})
 
     return guided

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from guidance.sampling.schedule import Schedule
 
 METHODS = ("shortcut", "full")  # the gradient at x0 with eps held constant, or through the network
-CAP = 1.0  # no step is bent by more than the noise it holds
+CAP = 1.0  # no step is bent by more than the noise it holds, whatever the number of guides
 
 
 def rms(x: Tensor) -> Tensor:
@@ -19,34 +19,45 @@ def rms(x: Tensor) -> Tensor:
     return x.norm(2, dim=(1, 2, 3), keepdim=True) / x[0].numel() ** 0.5
 
 
-def bend(prediction: Prediction, change: Tensor, schedule: Schedule, i: int) -> Prediction:
-    """eps + change, (B, C, H, W), where the solver clips x0 no further than to the end of its range.
+def bend(prediction: Prediction, change: Tensor, schedule: Schedule, i: int, name: str) -> Prediction:
+    """eps + change, (B, C, H, W), by the guide `name`, where the solver clips x0 no further than the end of its range.
 
     Without that, a saturated pixel would be pushed on at every step, and would take as many to come back.
     """
     if schedule.clips:
         x0, ratio = schedule.x0(prediction.x_t, prediction.eps, i), schedule.sigma[i] / schedule.alpha[i]
         change = (x0.clamp(-1, 1) - x0.sub(change, alpha=ratio).clamp_(-1, 1)).div_(ratio)
-    return prediction._replace(eps=prediction.eps + change, pull=prediction.pull + change)
+    pulls = prediction.pulls | {name: change}
+    return prediction._replace(eps=prediction.eps + change, pulls=pulls, bent=prediction.bent + change)
 
 
 def normalized(
-    prediction: Prediction, gradient: Tensor, strength: Tensor, size: Tensor, schedule: Schedule, i: int
+    prediction: Prediction, gradient: Tensor, strength: Tensor, size: Tensor, schedule: Schedule, i: int, name: str
 ) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units.
 
-    `gradient` (B, C, H, W) is g, `size` (B, 1, 1, 1) its rms, `strength` (B, 1, 1, 1) is s w(t), at most CAP.
+    `gradient` (B, C, H, W) is g, `size` (B, 1, 1, 1) its rms, `strength` (B, 1, 1, 1) is s w(t), at most CAP. Where
+    losses have bent the step before, rms(eps) is that of the eps before all of them, and their sum has the same CAP:
+    beyond it, all of them give way in the same proportion.
     """
-    change = strength.clamp(max=CAP) * rms(prediction.eps) / size.clamp_min(1e-20) * gradient
-    return bend(prediction, change, schedule, i)
+    bent = prediction.bent
+    unit = rms(prediction.eps - bent)
+    change = strength.clamp(max=CAP) * unit / size.clamp_min(1e-20) * gradient
+    if not isinstance(bent, float):  # others have bent it before
+        share = (CAP * unit / rms(bent + change).clamp_min(1e-20)).clamp(max=1)
+        change, less = share * change, (share - 1) * bent
+        pulls = {guide: share * prediction.pulls[guide] for guide in prediction.losses if guide in prediction.pulls}
+        pulls = prediction.pulls | pulls
+        prediction = prediction._replace(eps=prediction.eps + less, pulls=pulls, bent=bent + less)
+    return bend(prediction, change, schedule, i, name)
 
 
 def course(
-    prediction: Prediction, gradient: Tensor, strength: Tensor, size: Tensor, schedule: Schedule, i: int
+    prediction: Prediction, gradient: Tensor, strength: Tensor, size: Tensor, schedule: Schedule, i: int, name: str
 ) -> Prediction:
     """The diffusion course's rule, unit 2: x' = x - s w(t) g, then a step with the eps of the old x."""
     change = strength * gradient
-    return prediction._replace(x_t=prediction.x_t - change, pull=prediction.pull + change)
+    return prediction._replace(x_t=prediction.x_t - change, pulls=prediction.pulls | {name: change})
 
 
 RULES = {"normalized": normalized, "course": course}

@@ -148,7 +148,7 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
         notice = gr.HTML("", js_on_load=None, elem_id="notice")
         panels = []
         with gr.Tabs() as tabs:
-            for kind in guides.every().values():
+            for kind in (kind for kind in guides.every().values() if kind.alone):
                 with gr.Tab(t(kind.label), id=guides.endpoint(kind)):
                     panels.append(tab(kind, looks.get(kind.name, Look()), compute, jobs))
             if not settings.PUBLIC:

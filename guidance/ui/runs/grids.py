@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from guidance.fields import RecipeError, choice, look, whole
+from guidance.fields import PICTURES, RecipeError, choice, look, whole
 from guidance.guides.base import Guide
 from guidance.recipe import Recipe, about, form
 
@@ -28,7 +28,7 @@ def values(text: object) -> list[str]:
 
 def settings(kind: type[Guide]) -> dict[str, str]:
     """The fields of a guide's recipes that can be an axis, with their names on the page."""
-    names = [name for name in form(kind) if name != "count" and look(about(kind, name)).get("control") != "picture"]
+    names = [name for name in form(kind) if name != "count" and look(about(kind, name)).get("control") not in PICTURES]
     return {name: about(kind, name).title for name in names}
 
 

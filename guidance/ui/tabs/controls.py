@@ -7,7 +7,7 @@ from gradio.components import Component
 from pydantic.fields import FieldInfo
 
 from guidance import settings
-from guidance.fields import RecipeError, choices, kind, limits, look
+from guidance.fields import PICTURES, RecipeError, choices, kind, limits, look
 from guidance.guides.base import Guide
 from guidance.recipe import MAX_SEED, REPOSITORY, Recipe, form, model_name
 from guidance.ui.html import pictures
@@ -75,7 +75,7 @@ def picture(value: object, same: dict) -> Component:
 
 
 SPECIAL: dict[str, Callable[[object, dict], Component]] = {
-    "color": color, "seed": seed, "model": model, "picture": picture
+    "color": color, "seed": seed, "model": model, **dict.fromkeys(PICTURES, picture)
 }  # fmt: skip
 
 

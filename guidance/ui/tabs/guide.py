@@ -10,7 +10,7 @@ from PIL import Image
 
 from guidance import guides
 from guidance.codec import pack, unpack
-from guidance.fields import RecipeError, look, whole
+from guidance.fields import PICTURES, RecipeError, look, whole
 from guidance.guides.base import Guide
 from guidance.recipe import Recipe, about, form, from_flat, to_flat
 from guidance.ui.html import pictures, welcome, words
@@ -81,7 +81,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
 
     front = [key for key in names if look(about(kind, key)).get("front")]
     mine = [key for key in front if key not in ("scale", "seed", "count")]
-    hidden = [key for key in names if look(about(kind, key)).get("control") == "picture"]
+    hidden = [key for key in names if look(about(kind, key)).get("control") in PICTURES]
     rest = [key for key in names if key not in (*front, *hidden, *LAST)]
     with gr.Row(elem_classes="g-layout"):
         with gr.Column(scale=0, min_width=320, elem_classes="g-controls"):

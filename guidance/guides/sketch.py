@@ -1,0 +1,64 @@
+"""Sketch: blobs of colour that say what lies where; what is not painted is free."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import BeforeValidator
+
+from guidance.codec import packed
+from guidance.fields import field
+from guidance.guides.base import LossGuide, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from guidance.sampling.guides import Loss
+
+COARSE = 16  # parts of a side over which colours are compared: a rough sketch does
+
+
+def blurred(x: Tensor) -> Tensor:
+    """Means (B, C, h, w) over overlapping squares of pictures (B, C, H, W)."""
+    from torch.nn.functional import avg_pool2d
+
+    step = max(1, min(x.shape[2:]) // COARSE)
+    return avg_pool2d(x, 2 * step, step, padding=step // 2)
+
+
+class Sketch(LossGuide):
+    """Toward colours painted on a canvas."""
+
+    name: ClassVar[str] = "sketch"
+    label: ClassVar[str] = "Sketch"
+    about: ClassVar[str] = "Paint pictures over a sketch: rough blobs of colour, free where nothing is painted."
+    curve: ClassVar[str] = "sketch"
+    fades: ClassVar[bool] = True
+    alone: ClassVar[bool] = False
+    sees_all: ClassVar[bool] = True
+    words: ClassVar[dict[str, str]] = {
+        "Sketch": "草图", "sketch": "草图",
+        "Blobs of colour; what stays clear is free. Base64 of a PNG or WebP of at most 256 px.":
+            "涂上色块，空白处自由发挥。不超过 256 像素的 PNG 或 WebP 的 base64。",
+        "Paint pictures over a sketch: rough blobs of colour, free where nothing is painted.":
+            "按草图作画：粗略的色块即可，空白处自由发挥。",
+    }  # fmt: skip
+
+    image: Annotated[str, BeforeValidator(packed)] = field(
+        "", "Sketch", "Blobs of colour; what stays clear is free. Base64 of a PNG or WebP of at most 256 px.",
+        control="sketch", front=True,
+    )  # fmt: skip
+
+    def objective(self, run: Run) -> Loss:
+        """How far the pictures are from the sketch where something is painted, both blurred."""
+        colors, cover = run.layers(self.image, self.label)
+        if (region := self.region(run)) is not None:
+            cover = cover * region
+        share = blurred(cover)
+        wanted, total = blurred(colors * cover), share.sum().clamp_min(1e-6)
+
+        def loss(x0: Tensor, i: int) -> Tensor:
+            apart = (blurred(x0 * cover) - wanted) / share.clamp_min(1e-3)
+            return (apart.square() * share).sum((1, 2, 3)) / total / x0.shape[1]
+
+        return loss
