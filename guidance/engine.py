@@ -168,7 +168,7 @@ def steps(plan: Plan) -> Iterator[Frame]:
         if run.candidates > 1 and step.losses:
             loss = AVERAGED * loss + (1 - AVERAGED) * sum(step.losses.values()).cpu()
             shown = firsts + loss.view(-1, run.candidates).argmin(1)
-        parts = {name: size(part)[shown] for name, part in step.pulls.items()} if len(step.pulls) > 1 else {}
+        parts = {name: size(part)[shown] for name, part in step.pulls.items()}
         yield Frame(
             i + 1, count, made[shown], run.model.decode,
             {name: value[shown] for name, value in step.losses.items()}, step.x_t[shown], pull[shown],

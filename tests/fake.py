@@ -52,6 +52,8 @@ class Frame:
         """As grey as it gets."""
         return [image.convert("L") for image in self.images(most)]
 
+    parts: tuple = ()  # of the pull
+
     pulls = noisy
 
 

@@ -37,6 +37,9 @@ class Edges(LossGuide):
     curve: ClassVar[str] = "edges"
     alone: ClassVar[bool] = False
     sees_all: ClassVar[bool] = True
+    brings: ClassVar[dict[str, dict]] = {
+        "normalized": {"scale": 0.15, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
+    }  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Edges of a drawing": "线稿的轮廓", "edges": "轮廓", "Drawing": "线稿",
         "Its lines are where the picture is to have edges. Base64 of a PNG or WebP of at most 256 px.":

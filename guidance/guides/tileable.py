@@ -1,9 +1,16 @@
 """Tileable: pictures that go on where they end."""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from guidance.fields import field
 from guidance.guides.base import LossGuide, Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BAND = 16  # a band along an edge is so small a part of a side
 
 
 class Tileable(LossGuide):
@@ -16,6 +23,9 @@ class Tileable(LossGuide):
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
     sees_all: ClassVar[bool] = True
+    brings: ClassVar[dict[str, dict]] = {
+        "normalized": {"scale": 0.2, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
+    }  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Tileable edges": "可拼接的边缘", "tileable edges": "可拼接的边缘",
         "Sides": "哪些边",
@@ -31,8 +41,11 @@ class Tileable(LossGuide):
 
 
     def objective(self, run: Run):
-        """How far each picture's opposite edges are from one another, (B,), as neighbours inside it would be none."""
+        """How far the bands along each picture's opposite edges are from each other's mirror image, (B,)."""
         axes = {"across": (3,), "down": (2,), "both": (3, 2)}[self.sides]
-        return lambda x0, i: sum(
-            (x0.narrow(axis, 0, 1) - x0.narrow(axis, x0.shape[axis] - 1, 1)).square().mean((1, 2, 3)) for axis in axes
-        )
+
+        def apart(x0: Tensor, axis: int) -> Tensor:
+            wide = max(1, x0.shape[axis] // BAND)
+            return (x0.narrow(axis, 0, wide) - x0.flip(axis).narrow(axis, 0, wide)).square().mean((1, 2, 3))
+
+        return lambda x0, i: sum(apart(x0, axis) for axis in axes)

@@ -44,13 +44,16 @@ class Film:
     shots: list[list[list[Image.Image]]] = field(default_factory=list)  # for each step, row and picture
     weights: list[float] = field(default_factory=list)
     losses: list[dict[str, float]] = field(default_factory=list)  # for each step, the mean over pictures
+    parts: list[dict[str, list[Image.Image]]] = field(default_factory=list)  # for each step, each guide's pull
 
     def add(self, frame: object, losses: dict[str, float]) -> None:
         """Keep a step and its losses, the means over pictures."""
-        rows = (frame.noisy(PICTURES), frame.images(PICTURES), [heat(pull) for pull in frame.pulls(PICTURES)])
+        rows = (frame.noisy(PICTURES), frame.images(PICTURES), map(heat, frame.pulls(PICTURES)))
         size, self.steps = rows[1][0].size, frame.steps
         self.numbers.append(frame.step)
         self.shots.append([[small(image, size) for image in row] for row in rows])
+        pulls = {part: frame.pulls(PICTURES, part) for part in frame.parts}
+        self.parts.append({part: [small(heat(pull), size) for pull in row] for part, row in pulls.items()})
         self.weights.append(frame.weight)
         self.losses.append(losses)
 
@@ -60,24 +63,31 @@ class Film:
         most = min(steps, STEPS)
         return [round(k * (steps - 1) / max(1, most - 1)) for k in range(most)]
 
+    def guides(self) -> list[str]:
+        """The guides whose pulls have rows of their own: all, if there are several."""
+        names = list(dict.fromkeys(name for parts in self.parts for name in parts))
+        return names if len(names) > 1 else []
+
     def strip(self, k: int) -> str:
-        """All steps of picture k as one picture's data URL: a row for each of ROWS, a column for each step."""
+        """All steps of picture k as one data URL: a row for each of ROWS and guides, a column for each step."""
         from guidance.frame import sheet  # imports torch
 
-        kept = self.kept()
-        return webp_url(sheet([self.shots[i][row][k] for row in range(len(ROWS)) for i in kept], len(kept)), 85)
+        kept, none = self.kept(), heat(Image.new("L", self.shots[0][0][0].size))
+        tiles = [self.shots[i][row][k] for row in range(len(ROWS)) for i in kept]
+        tiles += [self.parts[i][name][k] if name in self.parts[i] else none for name in self.guides() for i in kept]
+        return webp_url(sheet(tiles, len(kept)), 85)
 
     def html(self, say: Say) -> str:
         """The viewer: a slider over the steps, what each picture was then, the losses and w(t)."""
         kept = self.kept()
         pictures = len(self.shots[0][0])
         crisp = " g-crisp" if self.shots[0][0][0].width <= CRISP else ""
-        rows = ""
+        rows, labels = "", [*map(say, ROWS), *(say(f"Pull: {name}") for name in self.guides())]
         for k, seed in enumerate(self.recipe.seeds[:pictures]):
             tiles = "".join(
                 f'<div class="g-shot"><div class="g-label">{name}</div>'
                 f'<div class="g-frame{crisp}" style="--row:{row}" role="img" aria-label="{name}"></div></div>'
-                for row, name in enumerate(map(say, ROWS))
+                for row, name in enumerate(labels)
             )
             title = escape(say(f"Seed {seed}"))
             rows += f'<div class="g-reel" style="--film:url({self.strip(k)})"><h3>{title}</h3>{tiles}</div>'
@@ -92,7 +102,8 @@ class Film:
         ]
         last = len(kept) - 1
         return (
-            f'<div class="g-film" style="--n:{len(kept)};--i:{last}" data-says="{escape(json.dumps(says))}">'
+            f'<div class="g-film" style="--n:{len(kept)};--i:{last};--rows:{len(labels)}" '
+            f'data-says="{escape(json.dumps(says))}">'
             f'<div class="g-film-bar"><button type="button" class="g-use g-play">{escape(say("Play"))}</button>'
             f'<input type="range" min="0" max="{last}" value="{last}" aria-label="{escape(say("Step"))}">'
             f"<output>{escape(says[last])}</output></div>"
