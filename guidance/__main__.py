@@ -33,6 +33,7 @@ EVALUATIONS = {
     "samples": {}, "color": {}, "clip": {"count": (int, "clip: prompts; digits: pictures")},
     "digits": {"data": TRAIN["data"], "count": (int, "clip: prompts; digits: pictures")},
     "finetune": {"steps": (int, "finetune: how many")},
+    "blend": {"count": (int, "clip: prompts; digits: pictures"), "seeds": (int, "blend: pictures of each")},
 }  # fmt: skip
 
 
