@@ -24,6 +24,7 @@ from guidance.ui.html.words import Say, t
 from guidance.ui.runs.jobs import LINE, Jobs, sentence
 from guidance.ui.runs.painting import Compute, Read
 from guidance.ui.server import agents, api, zero
+from guidance.ui.server.doors import Page, parameters
 from guidance.ui.server.gate import MAX_FILE, Gate
 from guidance.ui.server.limits import limited
 from guidance.ui.tabs import color, controls, digits, finetune, prompt, stage
@@ -143,7 +144,7 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
         compute = limited(compute, settings.RATE, settings.WORK)
     looks = {"color": color.LOOK, "prompt": prompt.LOOK, "digits": digits.look(read)}
     # The API leaves files behind; an hour is enough to fetch them.
-    with gr.Blocks(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
+    with Page(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
         gr.HTML(words.html(header), js_on_load=None)
         notice = gr.HTML("", js_on_load=None, elem_id="notice")
         panels = []
@@ -224,7 +225,8 @@ def launch(
 ) -> str:  # fmt: skip
     """Serve the page in the background and give its local address."""
     script = (LOOKS / "page.js").read_text().replace("WORDS", json.dumps(words.CHINESE, ensure_ascii=False))
-    gate = Middleware(Gate, rate=POSTS if settings.PUBLIC else 0)
+    names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
+    gate = Middleware(Gate, rate=POSTS if settings.PUBLIC else 0, names=names)
     _, url, _ = demo.launch(
         server_name=host, server_port=port, share=share, auth=auth, root_path=root_path, mcp_server=mcp, quiet=quiet,
         prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),

@@ -2,9 +2,13 @@
 
 import json
 import logging
+import re
+from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from guidance import settings
+from guidance.ui.server.doors import NOT_UNDERSTOOD
 from guidance.ui.server.limits import HEADER, SECRET, Allowance
 
 log = logging.getLogger(__name__)
@@ -13,20 +17,34 @@ MAX_FILE = 5_000_000  # bytes of an upload
 UPLOAD = "/gradio_api/upload"
 UPLOAD_TOKENS = 10  # an upload lies on the disk for an hour
 MCP = "/gradio_api/mcp"
-NOT_UNDERSTOOD = "This request was not understood."
+UNSAID = {500: 400, 422: 422}  # Gradio's statuses for what it cannot take, and ours
+NAMED = re.compile(r"/gradio_api/call/v2/(\w+)")  # a call whose values go by their names
+# What the page and its clients ask for. Gradio has more: it fetches files from other hosts, makes icons of any size,
+# writes down the state of a session, and so on.
+ROUTES = re.compile(
+    r"/?|/(config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|login|logout|healthz)/?"
+    r"|/(static|assets|svelte)/.+|/gradio_api/((info|openapi\.json|startup-events|theme\.css|user|token|app_id|"
+    r"login_check|upload|upload_progress|cancel|reset|queue/(join|data|status))/?|(run|api|call|heartbeat)/.+|"
+    r"file=(?!https?:).+|mcp(/.*)?)", re.IGNORECASE,
+)  # fmt: skip
 
 
 class Gate:
-    """ASGI middleware; `rate` is how many POSTs a visitor may send in a minute, 0: any number."""
+    """ASGI middleware; `rate` is how many POSTs a visitor may send in a minute, 0: any number.
 
-    def __init__(self, app: ASGIApp, rate: int = 0):
-        self.app, self.allowance = app, Allowance(rate) if rate else None
+    `names` are those of the values of each endpoint.
+    """
+
+    def __init__(self, app: ASGIApp, rate: int = 0, names: Mapping[str, list[str]] | None = None):
+        self.app, self.allowance, self.names = app, Allowance(rate) if rate else None, names or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         try:
+            if not ROUTES.fullmatch(scope["path"].removeprefix(settings.ROOT_PATH)):
+                raise Refused(404, "There is nothing here.")
             if scope["method"] == "POST":
                 receive = await self.admitted(scope, receive)
         except Refused as refusal:
@@ -50,13 +68,15 @@ class Gate:
 
     async def answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; where Gradio fails on it, say so in one sentence and keep the rest for the log."""
-        state = "waiting"
+        state, sentence = "waiting", NOT_UNDERSTOOD
+        if (named := NAMED.search(scope["path"])) and named[1] in self.names:
+            sentence = f"This endpoint takes these values: {', '.join(self.names[named[1]])}."
 
         async def guarded(message: Message) -> None:
             nonlocal state
-            if message["type"] == "http.response.start" and message["status"] == 500:
+            if message["type"] == "http.response.start" and message["status"] in UNSAID:
                 state = "over"
-                return await answer(send, 400, NOT_UNDERSTOOD)
+                return await answer(send, UNSAID[message["status"]], sentence)
             if state != "over":
                 await send(message)
                 more = message["type"] == "http.response.start" or message.get("more_body", False)
@@ -67,7 +87,7 @@ class Gate:
         except Exception:
             log.info("A request to %s failed.", scope["path"], exc_info=True)
             if state == "waiting":
-                await answer(send, 400, NOT_UNDERSTOOD)
+                await answer(send, 400, sentence)
             elif state == "begun":  # a stream that breaks off
                 await send({"type": "http.response.body", "body": b""})
 

@@ -136,8 +136,8 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
     panel = stage.Panel(name, kind, {key: made[key] for key in names}, here.live)
     for key, image in given:
         # What was given goes into the hidden field; what a restored recipe holds is shown.
-        image.input(packed, image, [made[key], here.places["status"]], **stage.QUICK)
-        made[key].change(unpacked, made[key], image, **stage.QUICK)
+        image.input(packed, image, [made[key], here.places["status"]], preprocess=False, **stage.PICTURES)
+        made[key].change(unpacked, made[key], image, **stage.PICTURES)
     leads(kind, made)
     suits(kind, made)
     if drawn:
@@ -182,10 +182,10 @@ def suits(kind: type[Guide], made: dict[str, Component]) -> None:
         made["model"].input(suit, made["model"], [made[name] for name in brought], **stage.QUICK)
 
 
-def packed(path: str | None, request: gr.Request) -> tuple:
+def packed(file: dict | None, request: gr.Request) -> tuple:
     """A picture that was given, as recipes hold it, or a sentence."""
     try:
-        return pack(path) if path else "", gr.skip()
+        return pack(file["path"] or "") if file else "", gr.skip()
     except RecipeError as error:
         return "", pictures.status("error", words.speaker(request)(str(error)))
 

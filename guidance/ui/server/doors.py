@@ -1,0 +1,63 @@
+"""What stands between a request and the page's own functions: an answer in a sentence where Gradio has none."""
+
+import inspect
+import logging
+
+import gradio as gr
+from gradio.utils import get_upload_folder, is_in_or_equal
+from gradio_client.utils import is_file_obj, is_http_url_like, traverse
+
+from guidance.fields import RecipeError
+
+log = logging.getLogger(__name__)
+NOT_UNDERSTOOD = "This request was not understood: it must be JSON as the page's own description has it."
+FILES = (gr.Image, gr.File)  # the components that take one
+
+
+class Page(gr.Blocks):
+    """Gradio's blocks, which fetch no file from elsewhere and let every value reach a function or be refused."""
+
+    async def preprocess_data(self, block_fn, inputs: list, state, explicit_call: bool = False) -> list:
+        """The values as a function takes them; gr.Error, with a sentence, for those that it cannot take."""
+        try:
+            admitted(block_fn, inputs)
+            return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        except gr.Error:
+            raise
+        except RecipeError as error:
+            said = str(error)
+        except Exception:  # of many kinds, whatever was sent
+            log.info("A request was refused.", exc_info=True)
+            said = NOT_UNDERSTOOD
+        raise gr.Error(said, print_exception=False)
+
+
+def admitted(block_fn, inputs: list) -> None:
+    """RecipeError unless there are as many values as a function has, and files where they belong and from here."""
+    if len(inputs) != len(block_fn.inputs):
+        names = parameters(block_fn)
+        raise RecipeError(f"This endpoint takes so many values, in this order: {', '.join(names)}.")
+    for component, value in zip(block_fn.inputs, inputs, strict=True):
+        found = files(value)
+        if found and not isinstance(component, FILES):
+            raise RecipeError("A file stands where a word or a number belongs.")
+        if not all(map(is_uploaded, found)):
+            raise RecipeError("A picture must be uploaded here first: no address and no path is followed.")
+
+
+def parameters(block_fn) -> list[str]:
+    """The names of an endpoint's values."""
+    return list(inspect.signature(block_fn.fn).parameters)
+
+
+def files(value: object) -> list[dict]:
+    """All that stands for a file in a value, however deep."""
+    found: list[dict] = []
+    traverse(value, lambda part: found.append(part), is_file_obj)
+    return found
+
+
+def is_uploaded(file: dict) -> bool:
+    """Whether a file is one that somebody has uploaded here; no other host is asked for one."""
+    path = file["path"]
+    return not is_http_url_like(path.lower()) and "\0" not in path and is_in_or_equal(path, get_upload_folder())

@@ -1,0 +1,129 @@
+"""What a public page answers to requests that are not made as it wants them, and what it does not do for them."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from guidance import settings
+from guidance.ui import page
+from guidance.ui.html import words
+from tests.fake import Fake, read
+from tests.hostile import CLIENT, described
+
+PICTURE = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
+VALUES = "This endpoint takes so many values, in this order: {}."
+NAMES = "This endpoint takes these values: {}."
+NO_FILE = "A file stands where a word or a number belongs."
+NOT_UPLOADED = "A picture must be uploaded here first: no address and no path is followed."
+NOT_UNDERSTOOD = "This request was not understood: it must be JSON as the page's own description has it."
+
+
+@pytest.fixture(scope="module")
+def compute() -> Fake:
+    """What the page paints with."""
+    return Fake()
+
+
+@pytest.fixture(scope="module")
+def demo(compute) -> Iterator[page.gr.Blocks]:
+    """A public page with no limit on how often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "PUBLIC", True)
+        patch.setattr(settings, "RATE", 0)
+        patch.setattr(page, "POSTS", 0)
+        demo = page.build(compute, read)
+        page.launch(demo, host="127.0.0.1", port=None, quiet=True)
+        yield demo
+        demo.close()
+
+
+@pytest.fixture(scope="module")
+def url(demo) -> str:
+    """Where it is served."""
+    return demo.local_url
+
+
+def called(url: str, endpoint: str, data: list) -> str:
+    """What a call of an endpoint comes to: its last event, and what that says."""
+    event = CLIENT.post(f"{url}gradio_api/call/{endpoint}", json={"data": data}).json()["event_id"]
+    text = CLIENT.get(f"{url}gradio_api/call/{endpoint}/{event}").text
+    kind, said = re.findall(r"event: (complete|error)\ndata: (.*)", text)[-1]
+    return json.loads(said)["error"] if kind == "error" else kind
+
+
+def defaults(url: str, endpoint: str) -> list:
+    """The values that an endpoint takes when it is told nothing."""
+    return [parameter.get("parameter_default", "{}") for parameter in described(url)[endpoint]]
+
+
+def event(demo, name: str) -> int:
+    """The number of the page's first event with a function of this name."""
+    return next(fn._id for fn in demo.fns.values() if fn.name == name)
+
+
+@pytest.mark.parametrize("endpoint", ["color", "clip", "digits", "brightness", "paint"])
+def test_too_few_or_too_many_values_are_told_which_there_are(url, compute, endpoint):
+    values, before = defaults(url, endpoint), len(compute.asked)
+    names = ", ".join(parameter["parameter_name"] for parameter in described(url)[endpoint])
+    for data in ([], values[:-1], [*values, 0], values * 50):
+        said = called(url, endpoint, data)
+        assert said == VALUES.format(names)
+        assert words.chinese(said) != said
+    assert len(compute.asked) == before
+
+
+@pytest.mark.parametrize("values", [{"colour": "red"}, {"color": "red", "0": 1}])
+def test_unknown_names_are_told_which_there_are(url, values):
+    answer = CLIENT.post(f"{url}gradio_api/call/v2/color", json=values)
+    names = ", ".join(parameter["parameter_name"] for parameter in described(url)["color"])
+    assert (answer.status_code, answer.json()) == (400, {"detail": NAMES.format(names)})
+    missing = CLIENT.post(f"{url}gradio_api/call/v2/paint", json={})
+    assert (missing.status_code, missing.json()) == (400, {"detail": NAMES.format("recipe")})
+
+
+def test_a_file_where_a_word_belongs_is_answered_by_a_sentence(url):
+    for path in ("/etc/passwd", "http://127.0.0.1:1/x", "../x", "\x00"):
+        for k in range(2):
+            data = defaults(url, "color")
+            data[k] = PICTURE | {"path": path}
+            assert called(url, "color", data) == NO_FILE
+    assert words.chinese(NO_FILE) != NO_FILE
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"{}", b'{"data": null}', b'{"data": {"0": "x"}}'])
+@pytest.mark.parametrize("route", ["queue/join", "call/color", "run/predict"])
+def test_a_malformed_body_is_answered_by_a_sentence(url, route, body):
+    answer = CLIENT.post(f"{url}gradio_api/{route}", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()) == (422, {"detail": NOT_UNDERSTOOD})
+    assert words.chinese(NOT_UNDERSTOOD) != NOT_UNDERSTOOD
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"path": "http://picture.example/x.png"}, {"path": "https://picture.example"}, {"path": "/etc/passwd"},
+        {"path": "x", "url": "http://picture.example/x.png"}, {"path": "HTTP://picture.example/x.png"},
+    ],
+)  # fmt: skip
+def test_nothing_that_is_typed_makes_the_server_ask_for_a_host(url, demo, monkeypatch, file):
+    asked, lookup = [], socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: asked.append(host) or lookup(host, *rest))
+    file |= {"meta": {"_type": "gradio.FileData"}}
+    body = {"data": [file], "fn_index": event(demo, "packed"), "session_hash": "host"}
+    assert CLIENT.post(f"{url}gradio_api/queue/join", json=body).status_code == 200
+    text = CLIENT.get(f"{url}gradio_api/queue/data", params={"session_hash": "host"}).text
+    assert NOT_UPLOADED in text
+    for path in ("file=http://picture.example/x.png", "file=HTTPS://picture.example", "proxy=http://picture.example/"):
+        assert CLIENT.get(f"{url}gradio_api/{path}").status_code == 404
+    assert not [host for host in asked if host and "example" in str(host)]
+
+
+def test_a_broken_picture_is_answered_in_the_status_line(url, demo):
+    files = CLIENT.post(f"{url}gradio_api/upload", files={"files": ("a.png", b"\x89PNG\r\n\x1a\n broken")}).json()
+    body = {"data": [PICTURE | {"path": files[0], "orig_name": "a.png"}], "fn_index": event(demo, "packed")}
+    CLIENT.post(f"{url}gradio_api/queue/join", json=body | {"session_hash": "broken"})
+    text = CLIENT.get(f"{url}gradio_api/queue/data", params={"session_hash": "broken"}).text
+    assert "The picture used as a prompt cannot be read" in text
