@@ -1,13 +1,20 @@
 """What a public page answers to requests that are not made as it wants them, and what it does not do for them."""
 
+import base64
+import io
 import json
 import re
 import socket
+import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
+from PIL import Image
 
 from guidance import settings
+from guidance.recipe import ColorRecipe, from_json, to_json
 from guidance.ui import page
 from guidance.ui.html import words
 from tests.fake import Fake, read
@@ -28,9 +35,10 @@ def compute() -> Fake:
 
 
 @pytest.fixture(scope="module")
-def demo(compute) -> Iterator[page.gr.Blocks]:
+def demo(compute, tmp_path_factory) -> Iterator[page.gr.Blocks]:
     """A public page with no limit on how often."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         patch.setattr(settings, "PUBLIC", True)
         patch.setattr(settings, "RATE", 0)
         patch.setattr(page, "POSTS", 0)
@@ -127,3 +135,78 @@ def test_a_broken_picture_is_answered_in_the_status_line(url, demo):
     CLIENT.post(f"{url}gradio_api/queue/join", json=body | {"session_hash": "broken"})
     text = CLIENT.get(f"{url}gradio_api/queue/data", params={"session_hash": "broken"}).text
     assert "The picture used as a prompt cannot be read" in text
+
+
+def folder_of(demo) -> set:
+    """What lies in the folder of uploads."""
+    return {path for path in Path(demo.GRADIO_CACHE).rglob("*") if path.is_file()}
+
+
+def test_a_request_uploads_one_file_s_worth_however_many_files_it_has(url, demo):
+    before = folder_of(demo)
+    many = [("files", (f"{k}.png", bytes([k]) * 700_000)) for k in range(8)]
+    answer = CLIENT.post(f"{url}gradio_api/upload", files=many)
+    assert (answer.status_code, answer.json()) == (413, {"detail": "A request may have at most 5,000,000 bytes."})
+    unsaid = CLIENT.post(f"{url}gradio_api/upload", content=iter([b"x" * 1000] * 6000),
+                         headers={"content-type": "multipart/form-data; boundary=x"})  # fmt: skip
+    assert unsaid.status_code == 413
+    assert folder_of(demo) == before
+    assert CLIENT.post(f"{url}gradio_api/upload", files=many[:2]).status_code == 200
+    assert len(folder_of(demo)) == len(before) + 2
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(url, demo):
+    before, host = folder_of(demo), httpx.URL(url)
+    head = "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\nContent-Type: "
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + b"a" * 50_000
+    with socket.create_connection((host.host, host.port)) as line:
+        line.sendall(f"{head}multipart/form-data; boundary=x\r\n\r\n".encode() + part)
+    assert CLIENT.get(f"{url}config").status_code == 200
+    assert folder_of(demo) == before
+
+
+def test_one_s_own_page_takes_many_pictures_to_learn_from(monkeypatch):
+    monkeypatch.setattr(settings, "PUBLIC", False)
+    demo = page.build(Fake(), read)
+    url = page.launch(demo, host="127.0.0.1", port=None, quiet=True)
+    try:
+        many = [("files", (f"{k}.png", bytes([k]) * 700_000)) for k in range(8)]
+        assert CLIENT.post(f"{url}gradio_api/upload", files=many).status_code == 200
+    finally:
+        demo.close()
+
+
+@pytest.mark.parametrize("name", ["dropped", "recalled"])
+def test_of_many_recipes_at_once_no_more_are_made_than_there_are_tabs(url, demo, monkeypatch, name):
+    made = []
+    monkeypatch.setattr(page, "from_json", lambda *given, **more: made.append(given) or from_json(*given, **more))
+    texts = json.dumps([to_json(ColorRecipe())] * 100)
+    data = {"data": [texts]} if name == "recalled" else {"data": [], "event_data": {"recipes": texts}}
+    answer = CLIENT.post(f"{url}gradio_api/run/predict", json=data | {"fn_index": event(demo, name)})
+    assert answer.status_code == 200
+    assert len(made) == 4  # guides
+
+
+def test_whatever_opens_a_picture_stands_in_the_queue(url, demo):
+    opening = [fn for fn in demo.fns.values() if fn.name in ("packed", "unpacked")]
+    assert len(opening) == 2 and all(fn.queue and fn.concurrency_limit == 1 for fn in opening)
+    assert len({fn.concurrency_id for fn in opening}) == 1
+    # Thirty kilobytes that would be 176 million pixels.
+    data, big = io.BytesIO(), Image.new("1", (16_000, 11_000))
+    big.save(data, "PNG")
+    body = {"data": [base64.b64encode(data.getvalue()).decode()], "fn_index": event(demo, "unpacked")}
+    assert CLIENT.post(f"{url}gradio_api/run/predict", json=body).status_code == 404
+    tracemalloc.start()
+    CLIENT.post(f"{url}gradio_api/queue/join", json=body | {"session_hash": "big"})
+    text = CLIENT.get(f"{url}gradio_api/queue/data", params={"session_hash": "big"}).text
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert '"data":[null]' in text.replace(" ", "")
+    assert peak < 30_000_000
+
+
+def test_no_other_route_of_gradio_s_is_open(url):
+    for path in ("pwa_icon/20000", "gradio_api/deep_link?session_hash=x", "monitoring", "gradio_api/stream/a/b/0/x.ts"):
+        assert CLIENT.get(f"{url}{path}").status_code == 404
+    for path in ("component_server", "process_recording", "vibe-edit", "stream/x"):
+        assert CLIENT.post(f"{url}gradio_api/{path}", json={}).status_code == 404

@@ -176,7 +176,7 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
 
     def dropped(event: gr.EventData, request: gr.Request) -> list:
         try:
-            texts = json.loads(event.recipes)
+            texts = json.loads(event.recipes)[-len(panels):]
             if "" in texts:
                 raise RecipeError("This picture carries no recipe.")
             recipes = list(map(from_json, texts))
@@ -187,7 +187,7 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
 
     def recalled(texts: str) -> list:
         good = []
-        for text in json.loads(texts):
+        for text in json.loads(texts)[-len(panels):]:
             with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
                 panel_of(panels, recipe := from_json(text, batched=False))
                 good.append(recipe)
@@ -226,13 +226,13 @@ def launch(
     """Serve the page in the background and give its local address."""
     script = (LOOKS / "page.js").read_text().replace("WORDS", json.dumps(words.CHINESE, ensure_ascii=False))
     names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
-    gate = Middleware(Gate, rate=POSTS if settings.PUBLIC else 0, names=names)
+    limits = {"rate": POSTS, "uploads": MAX_FILE} if settings.PUBLIC else {}
     _, url, _ = demo.launch(
         server_name=host, server_port=port, share=share, auth=auth, root_path=root_path, mcp_server=mcp, quiet=quiet,
         prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),
         head=f"<script>{script}</script>", css_paths=LOOKS / "style.css", favicon_path=LOOKS / "favicon.png",
         footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
-        max_file_size=MAX_FILE, app_kwargs={"middleware": [gate]},
+        max_file_size=MAX_FILE, app_kwargs={"middleware": [Middleware(Gate, names=names, **limits)]},
     )  # fmt: skip
     if mcp:
         agents.show_pictures(demo)

@@ -13,7 +13,7 @@ from guidance.ui.server.limits import HEADER, SECRET, Allowance
 
 log = logging.getLogger(__name__)
 MAX_BODY = 1_000_000  # bytes; the largest that the page sends is a recipe with a picture inside
-MAX_FILE = 5_000_000  # bytes of an upload
+MAX_FILE = 5_000_000  # bytes of an upload, and of all that one request to a public page uploads
 UPLOAD = "/gradio_api/upload"
 UPLOAD_TOKENS = 10  # an upload lies on the disk for an hour
 MCP = "/gradio_api/mcp"
@@ -30,13 +30,14 @@ ROUTES = re.compile(
 
 
 class Gate:
-    """ASGI middleware; `rate` is how many POSTs a visitor may send in a minute, 0: any number.
+    """ASGI middleware; `rate` is how many POSTs a visitor may send in a minute, and `uploads` how many bytes at once.
 
-    `names` are those of the values of each endpoint.
+    0 is any number of either. `names` are those of the values of each endpoint.
     """
 
-    def __init__(self, app: ASGIApp, rate: int = 0, names: Mapping[str, list[str]] | None = None):
-        self.app, self.allowance, self.names = app, Allowance(rate) if rate else None, names or {}
+    def __init__(self, app: ASGIApp, rate: int = 0, uploads: int = 0, names: Mapping[str, list[str]] | None = None):
+        self.app, self.uploads, self.names = app, uploads, names or {}
+        self.allowance = Allowance(rate) if rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
@@ -64,7 +65,11 @@ class Gate:
             if self.allowance and (wait := self.allowance.take(who, UPLOAD_TOKENS if upload else 1)):
                 sentence = f"These were too many requests; please go on in {wait} s."
                 raise Refused(429, sentence, (b"retry-after", str(wait).encode()))
-        return receive if upload else await read_body(receive)
+        # What is read to its end before Gradio sees it leaves no half of a file behind. One's own page learns from
+        # hundreds of pictures.
+        if upload and not self.uploads:
+            return receive
+        return await read_body(receive, self.uploads if upload else MAX_BODY)
 
     async def answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; where Gradio fails on it, say so in one sentence and keep the rest for the log."""
@@ -96,17 +101,18 @@ class Refused(Exception):
     """A request that is not passed on; its arguments are those of the answer: status, sentence, headers."""
 
 
-async def read_body(receive: Receive) -> Receive:
-    """A body read to its end; Refused if it is over the limit."""
-    parts, more = [], True
+async def read_body(receive: Receive, most: int) -> Receive:
+    """A body read to its end; Refused if it has over `most` bytes, or breaks off."""
+    parts, size, more = [], 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise Refused(400, NOT_UNDERSTOOD)
         parts.append(message.get("body", b""))
+        size += len(parts[-1])
         more = message.get("more_body", False)
-        if sum(map(len, parts)) > MAX_BODY:
-            raise Refused(413, f"A request may have at most {MAX_BODY:,} bytes.")
+        if size > most:
+            raise Refused(413, f"A request may have at most {most:,} bytes.")
     body = [{"type": "http.request", "body": b"".join(parts), "more_body": False}]
 
     async def again() -> Message:
