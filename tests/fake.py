@@ -112,5 +112,5 @@ WRONG = [
 PAGE = {"steps": "250", "count": "16", "model": LISTED}
 API = {
     "steps": "1,000", "count": "64",
-    "model": "Model must be landscapes, a model on the Hub such as google/ddpm-cat-256, or a folder.",
+    "model": LISTED,
 }  # fmt: skip

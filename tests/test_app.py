@@ -17,9 +17,10 @@ from guidance.recipe import form
 from guidance.ui import page
 from guidance.ui.server import start
 from guidance.ui.tabs import controls
-from tests.fake import API, Fake
+from tests.fake import Fake
 
 ROOT = Path(__file__).parent.parent
+NO_MODEL = "Model must be landscapes, a model on the Hub such as google/ddpm-cat-256, or a folder."
 # So that a start that should have failed ends at once, instead of serving.
 NO_SERVER = "import app; app.page.launch = lambda *a, **k: exit('it was served'); app.main([])"
 
@@ -63,7 +64,8 @@ def test_no_other_file_reads_the_environment_for_settings_of_ours():
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("MODEL", "../nowhere", API["model"]),
+        ("MODEL", "../nowhere", NO_MODEL),
+        ("MODEL", "~nosuchuser", NO_MODEL),
         ("CLIP", "ViT/none", f"CLIP must be one of: {', '.join(CLIPS)}."),
         ("AUTH", "nobody", 'The account must be written "user:password".'),
         ("PORT", 70000, "The port must be from 1 to 65535."),

@@ -17,7 +17,7 @@ from guidance import settings
 from guidance.recipe import ColorRecipe, from_json, to_json
 from guidance.ui import page
 from guidance.ui.html import words
-from tests.fake import Fake, read
+from tests.fake import LISTED, Fake, read
 from tests.hostile import CLIENT, described
 
 PICTURE = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
@@ -210,3 +210,44 @@ def test_no_other_route_of_gradio_s_is_open(url):
         assert CLIENT.get(f"{url}{path}").status_code == 404
     for path in ("component_server", "process_recording", "vibe-edit", "stream/x"):
         assert CLIENT.post(f"{url}gradio_api/{path}", json={}).status_code == 404
+
+
+FOLDERS = ("/etc", "/nonexistent", "~nosuchuser", "~root", "relative", "..")
+
+
+def test_strangers_get_one_answer_to_a_folder_and_none_is_looked_at(url, demo, monkeypatch):
+    looked = []
+    for look in ("is_dir", "expanduser", "exists", "stat"):
+        asked = getattr(Path, look)
+        monkeypatch.setattr(Path, look, lambda path, *more, asked=asked, **rest: looked.append(str(path)) or asked(
+            path, *more, **rest))  # fmt: skip
+
+    def sent(name: str, data: list, **more) -> str:
+        body = {"fn_index": event(demo, name), "data": data, "session_hash": "folders"} | more
+        text = CLIENT.post(f"{url}gradio_api/run/predict", json=body).text
+        return re.sub(r'"(average_)?duration":[\d.e-]+', "", text)
+
+    def pressed(**changes) -> str:
+        fn = next(fn for fn in demo.fns.values() if fn.name == "begin")
+        names = [fn.fn.__self__.names[component] for component in fn.inputs]
+        values = dict(zip(names, (component.value for component in fn.inputs), strict=True)) | changes
+        return sent("begin", list(values.values()))
+
+    answers = set()
+    for folder in FOLDERS:
+        recipe = json.dumps({"guides": [{"guide": "color"}], "model": folder})
+        old = json.dumps({"kind": "color", "model": folder})
+        values = {one["parameter_name"]: one["parameter_default"] for one in described(url)["color"]}
+        answers.add((
+            called(url, "color", list((values | {"model": folder}).values())),
+            called(url, "paint", [recipe]), called(url, "paint", [old]),
+            sent("dropped", [], event_data={"recipes": json.dumps([recipe])}), sent("recalled", [json.dumps([recipe])]),
+            sent("suit", [folder]), sent("plot", [folder, "ddim", 10, "constant", 0, 1]),
+            pressed(model=folder), pressed(compare="grid", x="model", xs=f"{folder}; landscapes"),
+            pressed(compare="grid", x="model", xs="someone/else; landscapes"),
+        ))  # fmt: skip
+    assert len(answers) == 1
+    (one,) = answers
+    assert one[:3] == (LISTED,) * 3
+    assert all(LISTED in said for said in (one[3], *one[7:]))
+    assert not [path for path in looked if path in FOLDERS]

@@ -21,7 +21,6 @@ from guidance.guides.base import Guide
 from guidance.recipe import Recipe, about, form, from_flat, from_json, png_info, to_flat
 from guidance.ui.runs import painting
 from guidance.ui.runs.jobs import sentence
-from guidance.ui.tabs import controls
 
 MAX_PICTURES = 200  # in one call
 EVERY = "Gives PNG files, each with its recipe inside. Every parameter is a field of the recipe."
@@ -84,7 +83,6 @@ def painted(recipe: Callable[[], Recipe], compute: painting.Compute) -> Iterator
     try:
         made = recipe()
         whole("Count", len(made.seeds), 1, MAX_PICTURES)
-        controls.offered(made.model)
         shown = time.monotonic()
         for frame in compute(made):
             if frame.step < frame.steps and time.monotonic() - shown >= painting.PREVIEW:

@@ -1,4 +1,4 @@
-"""What stands between a request and the page's own functions: an answer in a sentence where Gradio has none."""
+"""What stands between a request and the page's own functions: what they are never given, and the sentence for it."""
 
 import inspect
 import logging
@@ -8,6 +8,8 @@ from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
 from guidance.fields import RecipeError
+from guidance.recipe import admitted
+from guidance.ui.tabs.controls import offered
 
 log = logging.getLogger(__name__)
 NOT_UNDERSTOOD = "This request was not understood: it must be JSON as the page's own description has it."
@@ -20,7 +22,7 @@ class Page(gr.Blocks):
     async def preprocess_data(self, block_fn, inputs: list, state, explicit_call: bool = False) -> list:
         """The values as a function takes them; gr.Error, with a sentence, for those that it cannot take."""
         try:
-            admitted(block_fn, inputs)
+            fitting(block_fn, inputs)
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error:
             raise
@@ -31,8 +33,13 @@ class Page(gr.Blocks):
             said = NOT_UNDERSTOOD
         raise gr.Error(said, print_exception=False)
 
+    async def call_function(self, *values: object, **others: object) -> dict:
+        """Call a function for a visitor, who may name the models that are offered and no other."""
+        admitted.set(offered)
+        return await super().call_function(*values, **others)
 
-def admitted(block_fn, inputs: list) -> None:
+
+def fitting(block_fn, inputs: list) -> None:
     """RecipeError unless there are as many values as a function has, and files where they belong and from here."""
     if len(inputs) != len(block_fn.inputs):
         names = parameters(block_fn)
