@@ -1,10 +1,11 @@
 """A page for strangers: what they may ask for, how often, and what the server answers to requests meant to harm."""
 
+import asyncio
 import contextvars
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +23,7 @@ from guidance.guides.color import Color
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, to_json
 from guidance.ui import page
 from guidance.ui.html import words
-from guidance.ui.runs.jobs import WENT_WRONG
+from guidance.ui.runs.jobs import WENT_WRONG, Jobs
 from guidance.ui.server import api, gate, limits
 from tests.fake import LISTED, Fake, read
 from tests.hostile import CLIENT, FILES, REQUESTS, VALUES, Hostile, described, with_value
@@ -56,7 +57,7 @@ def url(arrived) -> Iterator[str]:
     patch.setattr(settings, "PUBLIC", True)
     patch.setattr(settings, "RATE", 0)
     patch.setattr(page, "POSTS", 0)
-    patch.setattr(api, "painted", lambda recipe, compute: arrived.append(recipe) or painted(recipe, compute))
+    patch.setattr(api, "painted", lambda recipe, *more: arrived.append(recipe) or painted(recipe, *more))
     demo = page.build(Fake(), read)
     yield page.launch(demo, host="127.0.0.1", port=None, quiet=True)
     demo.close()
@@ -290,15 +291,20 @@ def test_a_value_meant_to_harm_is_refused_by_a_sentence_in_every_place_of_every_
                 refused += 1
                 assert words.chinese(str(error)) != str(error)
     for kind in guides.every().values():
-        function = api.endpoint(kind, Fake())
+        function = api.endpoint(kind, Fake(), Jobs())
         defaults = {name: place.default for name, place in inspect.signature(function).parameters.items()}
         for name in defaults:
             try:
-                assert list(function(*(defaults | {name: value}).values()))[-1]
+                assert asyncio.run(last(function(*(defaults | {name: value}).values())))
             except gr.Error as error:
                 refused += 1
                 assert words.chinese(error.message) != error.message != WENT_WRONG
     assert refused > 40
+
+
+async def last(steps: AsyncIterator) -> object:
+    """The last that an endpoint gives."""
+    return [step async for step in steps][-1]
 
 
 def test_no_event_of_the_page_breaks_on_what_it_is_not_made_for(url):

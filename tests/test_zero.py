@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from guidance import guides, settings
+from guidance import settings
 from guidance.fields import RecipeError
 from guidance.frame import Frame
 from guidance.guides.brightness import Brightness
@@ -18,7 +18,6 @@ from guidance.guides.color import Color
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe
 from guidance.sampling.guides import GuidanceError
 from guidance.ui import page
-from guidance.ui.runs import painting
 from guidance.ui.server import zero
 
 ROOT = Path(__file__).parent.parent
@@ -99,12 +98,6 @@ def test_longer_runs_ask_for_more_time_within_bounds():
 def test_elsewhere_nothing_changes(monkeypatch):
     monkeypatch.setattr(settings, "ZERO", False)
     assert zero.adapted(page.compute, page.read) == (page.compute, page.read)
-
-
-def test_the_queue_lets_more_than_one_run_in():
-    limits = [fn.concurrency_limit for fn in page.build().fns.values() if fn.concurrency_id == "runs"]
-    assert limits == [painting.SLOTS["concurrency_limit"]] * (len(guides.every()) + 1)
-    assert limits[0] > 1
 
 
 @needs_spaces

@@ -21,12 +21,12 @@ from guidance.fields import RecipeError
 from guidance.recipe import Recipe, from_json, to_flat
 from guidance.ui.html import pictures, theme, words
 from guidance.ui.html.words import Say, t
-from guidance.ui.runs.jobs import LINE, Jobs, sentence
+from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
 from guidance.ui.runs.painting import Compute, Read
 from guidance.ui.server import agents, api, zero
 from guidance.ui.server.doors import Page, parameters
 from guidance.ui.server.gate import MAX_FILE, Gate
-from guidance.ui.server.limits import limited
+from guidance.ui.server.limits import limited, visitor
 from guidance.ui.tabs import color, controls, digits, finetune, prompt, stage
 from guidance.ui.tabs.guide import Look, tab
 
@@ -138,7 +138,7 @@ def restore(panels: list[stage.Panel], recipes: list[Recipe]) -> list:
 
 def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
     """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
-    jobs = Jobs()
+    jobs = Jobs(visitor, SHARE if settings.PUBLIC else 0)
     compute, read = zero.adapted(compute, read)
     if settings.PUBLIC:
         compute = limited(compute, settings.RATE, settings.WORK)
@@ -165,7 +165,7 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
         begin_with(panels, "model", settings.MODEL)
         begin_with(panels, "clip", settings.CLIP)
         remember(notice, tabs, panels)
-        api.add(compute)
+        api.add(compute, jobs)
     # With api_open, a direct POST would skip the queue.
     return demo.queue(api_open=False, max_size=LINE)
 
@@ -232,7 +232,8 @@ def launch(
         prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),
         head=f"<script>{script}</script>", css_paths=LOOKS / "style.css", favicon_path=LOOKS / "favicon.png",
         footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
-        max_file_size=MAX_FILE, app_kwargs={"middleware": [Middleware(Gate, names=names, **limits)]},
+        max_file_size=MAX_FILE, max_threads=2 * (RUNS + LINE),  # each run has one that follows it
+        app_kwargs={"middleware": [Middleware(Gate, names=names, **limits)]},
     )  # fmt: skip
     if mcp:
         agents.show_pictures(demo)

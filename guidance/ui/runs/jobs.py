@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 
@@ -16,13 +16,16 @@ import gradio as gr
 from guidance.fields import RecipeError
 from guidance.ui.html import pictures, words
 from guidance.ui.html.words import Say
+from guidance.ui.runs.heard import listener
 
 log = logging.getLogger(__name__)
 
 RUNS = 2  # at once; the device takes one step at a time anyway, and more would make all of them wait
 LINE = 64  # that may wait; one more is turned away with a sentence
 KEPT = 32_000_000  # bytes of finished ones that can still be looked at, the last ones
+SHARE = 8  # of those that run and wait, a visitor of a public page
 GRACE = 45.0  # seconds that a run goes on with nobody looking
+UNSEEN = 10.0  # and that one waits at which nobody has looked yet
 TICK = 0.05  # seconds between two looks at a run
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
 FULL = "Too many people are painting right now: try again in a minute."
@@ -60,7 +63,11 @@ class Task(ABC):
             yield self.status("running", "Getting the model ready")
             yield from self.go()
         except Exception as error:
-            yield self.status("error", sentence(error))
+            yield self.failed(error)
+
+    def failed(self, error: Exception) -> Shown:
+        """What is shown of a failure."""
+        return self.status("error", sentence(error))
 
     @abstractmethod
     def go(self) -> Iterator[Shown]:
@@ -82,13 +89,18 @@ class Task(ABC):
 class Job:
     """One run: what it shows by now, and a way to stop it. Its key is known to whoever asked for it alone."""
 
-    def __init__(self, work: Task):
+    def __init__(self, work: Task, owner: str = ""):
         self.key = secrets.token_urlsafe(16)
-        self.work = work
+        self.work, self.owner = work, owner
         self.state = "waiting"  # then "running", and "over"
         self.shown: dict[str, tuple[int, str]] = {}  # by place: when, and what
         self.version = 0
         self.stopping = False
+        self.begun = self.seen = time.monotonic()
+        self.follower: object = None  # the last one; a page that was loaded again has no use for another
+
+    def look(self) -> None:
+        """Somebody looks at it."""
         self.seen = time.monotonic()
 
     def show(self, shown: Shown) -> None:
@@ -105,22 +117,29 @@ class Job:
     @property
     def wanted(self) -> bool:
         """Whether anybody still waits for it."""
-        return not self.stopping and time.monotonic() - self.seen < GRACE
+        unseen = self.state == "waiting" and self.seen == self.begun
+        return not self.stopping and time.monotonic() - self.seen < (min(UNSEEN, GRACE) if unseen else GRACE)
 
 
 class Jobs:
-    """All runs of a page. They begin in the order in which they were asked for."""
+    """All runs of a page: everybody's first one, then everybody's second, each in the order they were asked for.
 
-    def __init__(self):
+    `owner` tells who asks, and `share` is how many of the line are one's own at most, 0: any number.
+    """
+
+    def __init__(self, owner: Callable[[], str] = str, share: int = 0):
+        self.owner, self.share = owner, share
         self.jobs = OrderedDict[str, Job]()
-        self.line: list[Job] = []  # running and waiting, in order
+        self.line: list[Job] = []  # running and waiting, as they were asked for
         self.moved = threading.Condition()
 
     def start(self, work: Task) -> Job:
-        """Begin a run in a thread of its own; RecipeError when too many wait."""
-        job = Job(work)
+        """Begin a run in a thread of its own; RecipeError when too many wait, or too many of one visitor's."""
+        job = Job(work, self.owner())
         with self.moved:
             if work.waits:
+                if self.share and sum(other.owner == job.owner for other in self.line) >= self.share:
+                    raise RecipeError(f"You have {self.share} runs in the line: wait for one of them, or stop it.")
                 if len(self.line) >= RUNS + LINE:
                     raise RecipeError(FULL)
                 self.line.append(job)
@@ -159,13 +178,24 @@ class Jobs:
         ahead = -1
         with self.moved:
             while job.wanted:
-                before, ahead = ahead, max(0, self.line.index(job) + 1 - RUNS)
+                before, ahead = ahead, max(0, self.ordered().index(job) + 1 - RUNS)
                 if ahead == 0:
+                    job.state = "running"
                     return True
                 if ahead != before:
                     job.show(job.work.waiting(ahead))
                 self.moved.wait(1)  # and then see whether anybody still looks
         return False
+
+    def ordered(self) -> list[Job]:
+        """The line: what runs, then what waits, by turns."""
+        turns = Counter()
+
+        def turn(job: Job) -> tuple[bool, int]:
+            turns[job.owner] += 1
+            return job.state != "running", turns[job.owner]
+
+        return sorted(self.line, key=turn)
 
     def stop(self, key: str) -> None:
         """Stop a run within one step."""
@@ -175,17 +205,27 @@ class Jobs:
                 self.moved.notify_all()
 
     async def follow(self, key: str) -> AsyncIterator[tuple[Shown, bool]]:
-        """What a run shows, as it changes, and whether it is over; nothing for a key that is none."""
-        job, seen = self.jobs.get(key), -1
-        while job:
-            job.seen = time.monotonic()
-            if job.state == "running":
-                job.show(job.work.pulse())
-            over, now = job.state == "over", job.version
-            if over or now != seen:
-                yield {place: text for place, (version, text) in list(job.shown.items()) if version > seen}, over
-                seen = now
-            if over:
+        """What a run shows, as it changes, and whether it is over; nothing for a key that is none.
+
+        Nothing is shown while nobody listens, and the last one that follows a run is the only one.
+        """
+        job, seen, listens = self.jobs.get(key), -1, listener()
+        me, heard = object(), time.monotonic()
+        if job:
+            job.follower = me
+        while job and job.follower is me:
+            if listens():
+                job.look()
+                heard = job.seen
+                if job.state == "running":
+                    job.show(job.work.pulse())
+                over, now = job.state == "over", job.version
+                if over or now != seen:
+                    yield {place: text for place, (version, text) in list(job.shown.items()) if version > seen}, over
+                    seen = now
+                if over:
+                    return
+            elif time.monotonic() - heard > GRACE:
                 return
             await asyncio.sleep(TICK)
 

@@ -28,7 +28,6 @@ PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 SHARE = 20  # of a run's time that previews may take: one in so many seconds
 REST, LINGER = 0.35, 3.0  # seconds without a move until a live run paints in all its steps, and until it ends
 LOOK = 0.05  # seconds between looks whether something has moved, or others still paint
-SLOTS = {"concurrency_limit": 8, "concurrency_id": "runs"}  # of the API; the group takes its lowest limit
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
 Compute = Callable[[Recipe], Iterator]  # a recipe to its frames

@@ -1,12 +1,14 @@
 """The API: an endpoint for each guide, and one for whole recipes, made of their fields.
 
 The endpoints are generators, so that a run ends when its caller cancels or goes away; they are annotated with what each
-yield is, because that is where Gradio's documentation has it from.
+yield is, because that is where Gradio's documentation has it from. Their runs stand in one line with the page's.
 """
 
+import asyncio
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, closing
 from inspect import Parameter, Signature
 
 import gradio as gr
@@ -19,37 +21,44 @@ from guidance.fields import choices, limits, whole
 from guidance.fields import kind as kind_of
 from guidance.guides.base import Guide
 from guidance.recipe import Recipe, about, form, from_flat, from_json, png_info, to_flat
-from guidance.ui.runs import painting
-from guidance.ui.runs.jobs import sentence
+from guidance.ui.runs import jobs, painting
+from guidance.ui.runs.heard import listener
+from guidance.ui.runs.jobs import Jobs, Shown, Task, sentence
 
 MAX_PICTURES = 200  # in one call
+NOBODY = "The run was stopped: nobody listened to what it says."
 EVERY = "Gives PNG files, each with its recipe inside. Every parameter is a field of the recipe."
 Files = list[gr.FileData]
 
 
-def add(compute: painting.Compute) -> None:
+def add(compute: painting.Compute, line: Jobs) -> None:
     """Add all endpoints over a function that turns a recipe into frames."""
     for kind in guides.every().values():
-        gr.api(endpoint(kind, compute), api_name=guides.endpoint(kind), **painting.SLOTS)
+        gr.api(endpoint(kind, compute, line), api_name=guides.endpoint(kind), concurrency_limit=None)
 
-    def paint(recipe: str) -> Files:
+    async def paint(recipe: str) -> Files:
         """Paint pictures by a whole recipe, which may have several guides; gives PNG files with their recipes inside.
 
         Args:
             recipe: JSON as the page and the PNGs have it, {"guides": [{"guide": "color", "color": "teal"}, ...], ...}
         """
-        yield from painted(lambda: from_json(recipe), compute)
+        async with aclosing(painted(lambda: from_json(recipe), compute, line)) as made:
+            async for files in made:
+                yield files
 
-    gr.api(paint, api_name="paint", **painting.SLOTS)
+    gr.api(paint, api_name="paint", concurrency_limit=None)
 
 
-def endpoint(kind: type[Guide], compute: painting.Compute) -> Callable:
+def endpoint(kind: type[Guide], compute: painting.Compute, line: Jobs) -> Callable:
     """The function behind a guide's endpoint, its parameters those of the flat form."""
     names, defaults = form(kind), to_flat(from_flat(kind, {}))
     defaults |= dict.fromkeys(kind.led())  # what is not given comes with the leading field's value
 
-    def function(*values: object) -> Files:
-        yield from painted(lambda: from_flat(kind, dict(zip(names, values, strict=True))), compute)
+    async def function(*values: object) -> Files:
+        flat = dict(zip(names, values, strict=True))
+        async with aclosing(painted(lambda: from_flat(kind, flat), compute, line)) as made:
+            async for files in made:
+                yield files
 
     types = {name: plain(about(kind, name)) for name in names}
     types |= {name: types[name] | None for name in names if defaults[name] is None}
@@ -78,20 +87,56 @@ def meaning(kind: type[Guide], name: str) -> str:
     return f"{info.title}. {info.description}{among}{left}"
 
 
-def painted(recipe: Callable[[], Recipe], compute: painting.Compute) -> Iterator[list[dict]]:
+class Call(Task):
+    """A program's run: nobody sees its steps."""
+
+    def __init__(self, compute: painting.Compute, recipe: Recipe):
+        super().__init__(str)
+        self.compute, self.recipe = compute, recipe
+        self.files: list[dict] = []
+        self.wrong = NOBODY  # unless it comes to something
+
+    def go(self) -> Iterator[Shown]:
+        """The steps, then the files."""
+        with closing(self.compute(self.recipe)) as frames:
+            for frame in frames:  # noqa: B007
+                yield {}
+        made = self.recipe.replace(weights=frame.weights)
+        self.files, self.wrong = [png(image, made.picture(k)) for k, image in enumerate(frame.images())], ""
+
+    def failed(self, error: Exception) -> Shown:
+        """A failure is told at the end."""
+        self.wrong = sentence(error)
+        return {}
+
+    def end(self, begun: bool) -> Shown:
+        """Nothing stays after a stop."""
+        return {}
+
+
+async def painted(recipe: Callable[[], Recipe], compute: painting.Compute, line: Jobs) -> AsyncIterator[list[dict]]:
     """The files of a recipe, or a sentence; before that nothing, now and then, so that a run can be given up."""
     try:
         made = recipe()
         whole("Count", len(made.seeds), 1, MAX_PICTURES)
-        shown = time.monotonic()
-        for frame in compute(made):
-            if frame.step < frame.steps and time.monotonic() - shown >= painting.PREVIEW:
-                shown = time.monotonic()
-                yield []
+        job = line.start(work := Call(compute, made))
     except Exception as error:
         raise gr.Error(sentence(error), print_exception=False) from None
-    made = made.replace(weights=frame.weights)
-    yield [png(image, made.picture(k)) for k, image in enumerate(frame.images())]
+    listens, told, heard = listener(), time.monotonic(), False
+    try:
+        while job.state != "over":
+            await asyncio.sleep(jobs.TICK)
+            if listens():
+                job.look()
+                heard = True
+            if heard and time.monotonic() - told >= painting.PREVIEW:
+                told = time.monotonic()
+                yield []
+    finally:
+        line.stop(job.key)
+    if work.wrong:
+        raise gr.Error(work.wrong, print_exception=False)
+    yield work.files
 
 
 def png(image: Image.Image, recipe: Recipe) -> dict:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from guidance import settings
+from guidance.ui.runs import heard
 from guidance.ui.server.doors import NOT_UNDERSTOOD
 from guidance.ui.server.limits import HEADER, SECRET, Allowance
 
@@ -50,7 +51,8 @@ class Gate:
                 receive = await self.admitted(scope, receive)
         except Refused as refusal:
             return await answer(send, *refusal.args)
-        await self.answered(scope, receive, send)
+        with heard.opened(scope, send) as told:
+            await self.answered(scope, receive, told)
 
     async def admitted(self, scope: Scope, receive: Receive) -> Receive:
         """The body of a POST that is neither too big nor one too many; Refused for the others."""
