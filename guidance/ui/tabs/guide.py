@@ -1,7 +1,8 @@
 """The tab of a guide: its own fields, what all have, and where the pictures appear."""
 
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import gradio as gr
@@ -18,10 +19,12 @@ from guidance.ui.html.words import Say, html, t
 from guidance.ui.runs import grids, painting
 from guidance.ui.runs.jobs import Jobs
 from guidance.ui.runs.painting import Ask, Variants, View
+from guidance.ui.server.limits import visitor
 from guidance.ui.tabs import controls, stage
 
 GRID = "grid"
 COUNT = 4  # pictures unless told
+opening, waiting = threading.Lock(), set[str]()  # of pictures, and whose they are
 LAST = ("model", "text", "negative", "text_scale")  # of the advanced fields, in this order
 
 
@@ -136,8 +139,8 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
     panel = stage.Panel(name, kind, {key: made[key] for key in names}, here.live)
     for key, image in given:
         # What was given goes into the hidden field; what a restored recipe holds is shown.
-        image.input(packed, image, [made[key], here.places["status"]], preprocess=False, **stage.PICTURES)
-        made[key].change(unpacked, made[key], image, **stage.PICTURES)
+        image.input(packed, image, [made[key], here.places["status"]], preprocess=False, **stage.WATCH)
+        made[key].change(unpacked, made[key], image, **stage.WATCH)
     leads(kind, made)
     suits(kind, made)
     if drawn:
@@ -185,9 +188,23 @@ def suits(kind: type[Guide], made: dict[str, Component]) -> None:
 def packed(file: dict | None, request: gr.Request) -> tuple:
     """A picture that was given, as recipes hold it, or a sentence."""
     try:
-        return pack(file["path"] or "") if file else "", gr.skip()
+        with one_after_another(visitor()):
+            return pack(file["path"] or "") if file else "", gr.skip()
     except RecipeError as error:
         return "", pictures.status("error", words.speaker(request)(str(error)))
+
+
+@contextmanager
+def one_after_another(who: str) -> Iterator[None]:
+    """One picture is opened at a time; RecipeError for a visitor of whom one waits already."""
+    if who and who in waiting:
+        raise RecipeError("One picture after another: the last one is still being opened.")
+    waiting.add(who)
+    try:
+        with opening:
+            yield
+    finally:
+        waiting.discard(who)
 
 
 def unpacked(held: object) -> Image.Image | None:

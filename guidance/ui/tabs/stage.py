@@ -19,8 +19,7 @@ from guidance.ui.runs.painting import pretty
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
 QUICK = {"queue": False} | PRIVATE  # for events that compute nothing
-PICTURES = {"queue": True, "concurrency_limit": 1, "concurrency_id": "pictures"} | PRIVATE  # for those that decode one
-WATCH = {"concurrency_limit": None, "queue": True} | PRIVATE  # for those that only look at a run
+WATCH = {"concurrency_limit": None, "queue": True} | PRIVATE  # that look at a run or at a picture
 PRESS = "() => document.getElementById('%s-paint').click()"
 # On a narrow screen the pictures lie below the controls.
 SHOW = """() => {
