@@ -1,6 +1,7 @@
 """What a public page answers to requests that are not made as it wants them, and what it does not do for them."""
 
 import base64
+import gc
 import io
 import json
 import re
@@ -20,7 +21,7 @@ from guidance.recipe import ColorRecipe, from_json, to_json
 from guidance.ui import page
 from guidance.ui.html import words
 from guidance.ui.tabs import guide
-from tests.fake import LISTED, Fake, read
+from tests.fake import COLOUR, LISTED, Fake, read
 from tests.hostile import CLIENT, described
 
 PICTURE = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
@@ -218,6 +219,25 @@ def test_a_visitor_opens_one_picture_after_another(monkeypatch, tmp_path):
     go.set()
     assert first.result(20)[0] == "True"
     assert guide.packed({"path": "b.png"}, None)[0] == "True"
+
+
+def test_what_was_sent_is_not_kept(url, demo):
+    data = ["a" * 900_000, *defaults(url, "color")[1:]]
+    body = {"fn_index": event(demo, "unpacked"), "data": data[:1], "session_hash": "kept"}
+
+    def send() -> None:
+        assert called(url, "color", data) == COLOUR
+        CLIENT.post(f"{url}gradio_api/queue/join", json=body)
+        assert "process_completed" in CLIENT.get(f"{url}gradio_api/queue/data", params={"session_hash": "kept"}).text
+
+    send()
+    tracemalloc.start()
+    for _ in range(10):
+        send()
+    gc.collect()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 2_000_000
 
 
 def test_no_other_route_of_gradio_s_is_open(url):

@@ -24,7 +24,7 @@ from guidance.ui.html.words import Say, t
 from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
 from guidance.ui.runs.painting import Compute, Read
 from guidance.ui.server import agents, api, zero
-from guidance.ui.server.doors import Page, parameters
+from guidance.ui.server.doors import Page, Sessions, parameters
 from guidance.ui.server.gate import MAX_FILE, Gate
 from guidance.ui.server.limits import limited, visitor
 from guidance.ui.tabs import color, controls, digits, finetune, prompt, stage
@@ -167,7 +167,9 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
         remember(notice, tabs, panels)
         api.add(compute, jobs)
     # With api_open, a direct POST would skip the queue.
-    return demo.queue(api_open=False, max_size=LINE)
+    demo.queue(api_open=False, max_size=LINE)
+    demo._queue.ANALYTICS_MAX_EVENTS = 0  # of which Gradio would keep a table, made anew at each event
+    return demo
 
 
 def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
@@ -235,6 +237,8 @@ def launch(
         max_file_size=MAX_FILE, max_threads=2 * (RUNS + LINE),  # each run has one that follows it
         app_kwargs={"middleware": [Middleware(Gate, names=names, **limits)]},
     )  # fmt: skip
+    demo.app.state_holder = Sessions()
+    demo.app.state_holder.set_blocks(demo)
     if mcp:
         agents.show_pictures(demo)
     return url

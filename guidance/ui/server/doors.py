@@ -2,8 +2,10 @@
 
 import inspect
 import logging
+from copy import copy
 
 import gradio as gr
+from gradio.state_holder import SessionState, StateHolder
 from gradio.utils import get_upload_folder, is_in_or_equal
 from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
@@ -37,6 +39,21 @@ class Page(gr.Blocks):
         """Call a function for a visitor, who may name the models that are offered and no other."""
         admitted.set(offered)
         return await super().call_function(*values, **others)
+
+
+class Sessions(StateHolder):
+    """The sessions of a page without states: Gradio would keep all that each has sent, and all controls, for good."""
+
+    def set_blocks(self, blocks: gr.Blocks) -> None:
+        """Make what every session begins with."""
+        super().set_blocks(blocks)
+        self.blank = SessionState(blocks)
+
+    def __getitem__(self, session_id: str) -> SessionState:
+        """A new one each time."""
+        session = copy(self.blank)
+        session.blocks_config, session.config_values, session.state_data = copy(self.blocks.default_config), {}, {}
+        return session
 
 
 def fitting(block_fn, inputs: list) -> None:
