@@ -11,6 +11,7 @@ from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
 from guidance.fields import RecipeError
 from guidance.recipe import admitted
+from guidance.ui.runs.jobs import WENT_WRONG
 from guidance.ui.tabs.controls import offered
 
 log = logging.getLogger(__name__)
@@ -26,19 +27,23 @@ class Page(gr.Blocks):
         try:
             fitting(block_fn, inputs)
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
-        except gr.Error:
-            raise
         except RecipeError as error:
             said = str(error)
-        except Exception:  # of many kinds, whatever was sent
-            log.info("A request was refused.", exc_info=True)
+        except Exception as error:  # of many kinds, whatever was sent, which no log need have
+            log.info("A request was refused: %s.", type(error).__name__)
             said = NOT_UNDERSTOOD
         raise gr.Error(said, print_exception=False)
 
     async def call_function(self, *values: object, **others: object) -> dict:
         """Call a function for a visitor, who may name the models that are offered and no other."""
         admitted.set(offered)
-        return await super().call_function(*values, **others)
+        try:
+            return await super().call_function(*values, **others)
+        except gr.Error:
+            raise
+        except Exception:
+            log.exception("A handler failed.")
+        raise gr.Error(WENT_WRONG, print_exception=False)
 
 
 class Sessions(StateHolder):

@@ -91,8 +91,8 @@ class Gate:
 
         try:
             await self.app(scope, receive, guarded)
-        except Exception:
-            log.info("A request to %s failed.", scope["path"], exc_info=True)
+        except Exception as error:
+            log.info("A request was not understood: %s.", type(error).__name__)
             if state == "waiting":
                 await answer(send, 400, sentence)
             elif state == "begun":  # a stream that breaks off
