@@ -21,5 +21,5 @@ COPY --chown=1000:1000 assets assets/
 COPY --chown=1000:1000 guidance guidance/
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['GUIDANCE_PORT'])"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"GUIDANCE_PORT\"]}/healthz')"]
 CMD ["python", "app.py"]

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, value in vars(parse(arguments)).items():
         setattr(settings, name.upper(), value)
     settings.PUBLIC = settings.PUBLIC or settings.SHARE
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
     try:
         start.ready()

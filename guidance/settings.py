@@ -42,6 +42,7 @@ ROOT_PATH = os.environ.get("GUIDANCE_ROOT_PATH", "")  # the path under which a p
 MODEL = os.environ.get("GUIDANCE_MODEL", "")  # the model that the page begins with; empty: the built-in one
 CLIP = os.environ.get("GUIDANCE_CLIP", "")  # the CLIP that the page begins with; empty: the built-in one
 MCP = switch("GUIDANCE_MCP")  # serve the API to agents as well
+METRICS = switch("GUIDANCE_METRICS")  # tell Prometheus; never on public pages
 
 # Whether Live is on at first; not set: where the device is quick enough.
 LIVE = switch("GUIDANCE_LIVE") if os.environ.get("GUIDANCE_LIVE") else None

@@ -80,15 +80,6 @@ def test_a_setting_that_cannot_be_is_refused_in_a_sentence(monkeypatch, name, va
         start.ready()
 
 
-def test_agents_and_a_login_do_not_go_together(monkeypatch):
-    monkeypatch.setattr(start.importlib.util, "find_spec", lambda name: True)
-    monkeypatch.setattr(settings, "MCP", True)
-    start.ready()
-    monkeypatch.setattr(settings, "AUTH", "a:b")
-    with pytest.raises(start.StartError, match=r"^Agents cannot log in: leave out either --mcp or --auth\.$"):
-        start.ready()
-
-
 def test_a_device_that_is_not_there_is_refused():
     words = run(GUIDANCE_DEVICE="cuda", CUDA_VISIBLE_DEVICES="")
     assert words == "guidance: GUIDANCE_DEVICE is cuda, which torch does not find here: leave it out."

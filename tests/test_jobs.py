@@ -13,7 +13,7 @@ from guidance.ui.runs.jobs import Jobs
 class Work:
     """A run that goes a step on each time it is let, and remembers whether it was closed."""
 
-    waits = True
+    waits, what, outcome = True, "work", "done"
 
     def __init__(self, steps: int = 3):
         self.steps, self.go, self.begun, self.closed = (

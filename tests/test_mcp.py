@@ -118,3 +118,22 @@ def test_agents_are_counted_as_the_visitors_they_are(monkeypatch):
     assert seen == ["192.0.2.7"] * 3
     assert [result.isError for result in results] == [False, False, True]
     assert re.fullmatch(r"That was more than 2 runs in a minute; please go on in \d+ s\.", results[2].content[0].text)
+
+
+def test_agents_log_in_with_every_request_where_the_page_asks_for_it():
+    demo = page.build(Fake())
+    url = page.launch(demo, host="127.0.0.1", port=None, mcp=True, auth=("me", "secret: word"), quiet=True)
+    try:
+        for headers in ({}, {"authorization": "Basic bWU6d3Jvbmc="}, {"authorization": "Bearer x"}):
+            for path in ("mcp", "mcp/", "mcp/schema", "mcp/http"):
+                answer = httpx.post(f"{url}gradio_api/{path}", json={}, headers=headers)
+                assert answer.status_code == 401
+                assert answer.json()["detail"].startswith("This page asks for a login")
+                assert answer.headers["www-authenticate"].startswith("Basic")
+        login = {"authorization": "Basic " + base64.b64encode(b"me:secret: word").decode()}
+        tools, (result, wrong) = ask(url, ("color", {"steps": 1}), ("color", {"color": "$"}), headers=login)
+        assert {"color", "paint"} <= set(tools)
+        assert [part.type for part in result.content].count("image") == 1
+        assert wrong.content[0].text == COLOUR
+    finally:
+        demo.close()

@@ -25,8 +25,9 @@ from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
 from guidance.ui.runs.painting import Compute, Read
 from guidance.ui.server import agents, api, zero
 from guidance.ui.server.doors import Page, Sessions, parameters
-from guidance.ui.server.gate import MAX_FILE, Gate
+from guidance.ui.server.gate import MAX_FILE, UP, Gate
 from guidance.ui.server.limits import limited, visitor
+from guidance.ui.server.metrics import Meter, up
 from guidance.ui.tabs import color, controls, digits, finetune, prompt, stage
 from guidance.ui.tabs.guide import Look, tab
 
@@ -139,7 +140,9 @@ def restore(panels: list[stage.Panel], recipes: list[Recipe]) -> list:
 def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
     """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
     jobs = Jobs(visitor, SHARE if settings.PUBLIC else 0)
+    meter = Meter(jobs)
     compute, read = zero.adapted(compute, read)
+    compute = meter.timed(compute)
     if settings.PUBLIC:
         compute = limited(compute, settings.RATE, settings.WORK)
     looks = {"color": color.LOOK, "prompt": prompt.LOOK, "digits": digits.look(read)}
@@ -168,6 +171,7 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
         api.add(compute, jobs)
     # With api_open, a direct POST would skip the queue.
     demo.queue(api_open=False, max_size=LINE)
+    demo.texts = {UP: up} | ({"/metrics": meter.text} if settings.METRICS and not settings.PUBLIC else {})
     demo._queue.ANALYTICS_MAX_EVENTS = 0  # of which Gradio would keep a table, made anew at each event
     return demo
 
@@ -229,18 +233,20 @@ def launch(
     script = (LOOKS / "page.js").read_text().replace("WORDS", json.dumps(words.CHINESE, ensure_ascii=False))
     names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
     limits = {"rate": POSTS, "uploads": MAX_FILE} if settings.PUBLIC else {}
+    gate = Middleware(Gate, names=names, texts=demo.texts, account=auth, **limits)
     _, url, _ = demo.launch(
         server_name=host, server_port=port, share=share, auth=auth, root_path=root_path, mcp_server=mcp, quiet=quiet,
         prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),
         head=f"<script>{script}</script>", css_paths=LOOKS / "style.css", favicon_path=LOOKS / "favicon.png",
         footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
         max_file_size=MAX_FILE, max_threads=2 * (RUNS + LINE),  # each run has one that follows it
-        app_kwargs={"middleware": [Middleware(Gate, names=names, **limits)]},
+        app_kwargs={"middleware": [gate]},
     )  # fmt: skip
     demo.app.state_holder = Sessions()
     demo.app.state_holder.set_blocks(demo)
     if mcp:
         agents.show_pictures(demo)
+        agents.log_in(demo, url, auth)
     return url
 
 

@@ -49,6 +49,8 @@ class Task(ABC):
     """Work for a visitor: what it shows, step by step, in their language, and how it failed if it did."""
 
     waits = True  # in the line for its turn; what does not must give way to those that do
+    what = "run"  # for the log, without what was asked for
+    outcome = "done"  # when it ends by itself
 
     def __init__(self, say: Say):
         self.say = say
@@ -63,6 +65,7 @@ class Task(ABC):
             yield self.status("running", "Getting the model ready")
             yield from self.go()
         except Exception as error:
+            self.outcome = "failed"
             yield self.failed(error)
 
     def failed(self, error: Exception) -> Shown:
@@ -96,7 +99,8 @@ class Job:
         self.shown: dict[str, tuple[int, str]] = {}  # by place: when, and what
         self.version = 0
         self.stopping = False
-        self.begun = self.seen = time.monotonic()
+        self.asked = self.begun = self.seen = time.monotonic()
+        self.number = secrets.token_hex(4)  # in the log, where its key has no place
         self.follower: object = None  # the last one; a page that was loaded again has no use for another
 
     def look(self) -> None:
@@ -117,7 +121,7 @@ class Job:
     @property
     def wanted(self) -> bool:
         """Whether anybody still waits for it."""
-        unseen = self.state == "waiting" and self.seen == self.begun
+        unseen = self.state == "waiting" and self.seen == self.asked
         return not self.stopping and time.monotonic() - self.seen < (min(UNSEEN, GRACE) if unseen else GRACE)
 
 
@@ -132,16 +136,19 @@ class Jobs:
         self.jobs = OrderedDict[str, Job]()
         self.line: list[Job] = []  # running and waiting, as they were asked for
         self.moved = threading.Condition()
+        self.ended, self.refused = Counter[str](), 0  # runs by their outcomes, and those that were not let in
 
     def start(self, work: Task) -> Job:
         """Begin a run in a thread of its own; RecipeError when too many wait, or too many of one visitor's."""
         job = Job(work, self.owner())
         with self.moved:
             if work.waits:
-                if self.share and sum(other.owner == job.owner for other in self.line) >= self.share:
-                    raise RecipeError(f"You have {self.share} runs in the line: wait for one of them, or stop it.")
-                if len(self.line) >= RUNS + LINE:
-                    raise RecipeError(FULL)
+                mine = sum(other.owner == job.owner for other in self.line)
+                crowded = self.share and mine >= self.share
+                if crowded or len(self.line) >= RUNS + LINE:
+                    self.refused += 1
+                    few = f"You have {self.share} runs in the line: wait for one of them, or stop it."
+                    raise RecipeError(few if crowded else FULL)
                 self.line.append(job)
             self.jobs[job.key] = job
             over = [job for job in self.jobs.values() if job.state == "over"]
@@ -155,18 +162,25 @@ class Jobs:
 
     def run(self, job: Job) -> None:
         """A run's thread: wait for a turn, work, and let the next one go."""
+        begun, outcome = False, "failed"
         try:
             if begun := not job.work.waits or self.turn(job):
-                job.state = "running"
+                job.state, job.begun = "running", time.monotonic()
                 with closing(iter(job.work)) as steps:
                     for shown in steps:
                         job.show(shown)
                         if not job.wanted:
                             break
+            outcome = job.work.outcome if job.wanted else "stopped"
             if not job.wanted:
                 job.show(job.work.end(begun))
         finally:
+            now = time.monotonic()
+            waited = (job.begun if begun else now) - job.asked
+            log.info("run=%s what=%s outcome=%s waited=%.2f took=%.2f", job.number, job.work.what, outcome, waited,
+                     now - job.asked - waited)  # fmt: skip
             with self.moved:
+                self.ended[outcome] += 1
                 job.state = "over"
                 job.version += 1
                 if job.work.waits:

@@ -90,6 +90,11 @@ def pretty(recipe: Recipe) -> str:
     return json.dumps(json.loads(to_json(recipe)), indent=2)
 
 
+def about(recipe: Recipe) -> str:
+    """What a run is, for the log, without what it was told."""
+    return "+".join(guide.name for guide in recipe.guides) or "unguided"
+
+
 def mean(losses: dict) -> dict[str, float]:
     """Losses (B,) of one step as their means over pictures."""
     return {name: value.mean().item() for name, value in losses.items()}
@@ -101,7 +106,7 @@ class Painting(Task):
     def __init__(self, compute: Compute, render: Callable[[View], str], ask: Ask, cache: Finished, say: Say = str,
                  keep: bool = True, previews: bool = True):  # fmt: skip
         super().__init__(say)
-        self.previews = previews
+        self.what, self.previews = f"page:{about(ask.recipe)}", previews
         self.compute, self.ask, self.cache, self.keep = compute, ask, cache, keep
         self.render = partial(table, ask.grid) if ask.grid else render
         self.step, self.steps = 0, 0
@@ -201,6 +206,7 @@ class Live(Task):
     def __init__(self, painting: Painting, jobs: Jobs):
         super().__init__(painting.say)
         self.painting, self.jobs, self.open, self.lock = painting, jobs, True, threading.Lock()
+        self.what = f"live:{about(painting.ask.recipe)}"
         self.moved = threading.Event()
 
     def turn(self, other: Live) -> bool:

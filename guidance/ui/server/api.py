@@ -92,7 +92,7 @@ class Call(Task):
 
     def __init__(self, compute: painting.Compute, recipe: Recipe):
         super().__init__(str)
-        self.compute, self.recipe = compute, recipe
+        self.compute, self.recipe, self.what = compute, recipe, f"api:{painting.about(recipe)}"
         self.files: list[dict] = []
         self.wrong = NOBODY  # unless it comes to something
 

@@ -1,9 +1,11 @@
 """What stands before Gradio's routes: limits on what is sent and how often, and an answer where Gradio has none."""
 
+import base64
 import json
 import logging
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,12 +20,13 @@ MAX_FILE = 5_000_000  # bytes of an upload, and of all that one request to a pub
 UPLOAD = "/gradio_api/upload"
 UPLOAD_TOKENS = 10  # an upload lies on the disk for an hour
 MCP = "/gradio_api/mcp"
+UP = "/healthz"  # for whoever watches over the server
 UNSAID = {500: 400, 422: 422}  # Gradio's statuses for what it cannot take, and ours
 NAMED = re.compile(r"/gradio_api/call/v2/(\w+)")  # a call whose values go by their names
 # What the page and its clients ask for. Gradio has more: it fetches files from other hosts, makes icons of any size,
 # writes down the state of a session, and so on.
 ROUTES = re.compile(
-    r"/?|/(config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|login|logout|healthz)/?"
+    r"/?|/(config|theme\.css|manifest\.json|favicon\.ico|robots\.txt|login|logout)/?"
     r"|/(static|assets|svelte)/.+|/gradio_api/((info|openapi\.json|startup-events|theme\.css|user|token|app_id|"
     r"login_check|upload|upload_progress|cancel|reset|queue/(join|data|status))/?|(run|api|call|heartbeat)/.+|"
     r"file=(?!https?:).+|mcp(/.*)?)", re.IGNORECASE,
@@ -33,11 +36,16 @@ ROUTES = re.compile(
 class Gate:
     """ASGI middleware; `rate` is how many POSTs a visitor may send in a minute, and `uploads` how many bytes at once.
 
-    0 is any number of either. `names` are those of the values of each endpoint.
+    0 is any number of either. `names` are those of the values of each endpoint, `texts` are pages of ours. Where there
+    is an `account`, agents, and whoever asks for a text other than that the page is up, log in with each request.
     """
 
-    def __init__(self, app: ASGIApp, rate: int = 0, uploads: int = 0, names: Mapping[str, list[str]] | None = None):
-        self.app, self.uploads, self.names = app, uploads, names or {}
+    def __init__(
+        self, app: ASGIApp, rate: int = 0, uploads: int = 0, names: Mapping[str, list[str]] | None = None,
+        texts: Mapping[str, Callable[[], str]] | None = None, account: tuple[str, str] | None = None,
+    ):  # fmt: skip
+        self.app, self.uploads, self.names, self.texts = app, uploads, names or {}, texts or {}
+        self.login = b"Basic " + base64.b64encode(":".join(account).encode()) if account else None
         self.allowance = Allowance(rate) if rate else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,7 +53,12 @@ class Gate:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         try:
-            if not ROUTES.fullmatch(scope["path"].removeprefix(settings.ROOT_PATH)):
+            path = scope["path"].removeprefix(settings.ROOT_PATH)
+            if self.login and path != UP and (path in self.texts or MCP in path):
+                self.known(scope)
+            if path in self.texts:
+                return await answer(send, 200, self.texts[path]())
+            if not ROUTES.fullmatch(path):
                 raise Refused(404, "There is nothing here.")
             if scope["method"] == "POST":
                 receive = await self.admitted(scope, receive)
@@ -53,6 +66,13 @@ class Gate:
             return await answer(send, *refusal.args)
         with heard.opened(scope, send) as told:
             await self.answered(scope, receive, told)
+
+    def known(self, scope: Scope) -> None:
+        """Refused unless a request carries the account: agents have no cookies."""
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not secrets.compare_digest(given, self.login):
+            sentence = "This page asks for a login: send its user and password as HTTP's basic authentication."
+            raise Refused(401, sentence, (b"www-authenticate", b'Basic realm="guidance"'))
 
     async def admitted(self, scope: Scope, receive: Receive) -> Receive:
         """The body of a POST that is neither too big nor one too many; Refused for the others."""
@@ -123,8 +143,9 @@ async def read_body(receive: Receive, most: int) -> Receive:
     return again
 
 
-async def answer(send: Send, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
-    """One sentence as JSON, under the key that Gradio's clients read."""
-    head = [(b"content-type", b"application/json"), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": json.dumps({"detail": sentence}).encode()})
+async def answer(send: Send, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+    """A text, or where something is wrong a sentence as JSON, under the key that Gradio's clients read."""
+    kind = b"text/plain; charset=utf-8" if status == 200 else b"application/json"
+    body = text if status == 200 else json.dumps({"detail": text})
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), *headers]})
+    await send({"type": "http.response.body", "body": body.encode()})

@@ -65,7 +65,6 @@ def ready() -> None:
         "ZeroGPU needs one more package in requirements.txt: spaces": settings.ZERO and lacks("spaces"),
         "The port must be from 1 to 65535.": not 1 <= settings.PORT <= 65535,
         "Serving agents needs one more package: pip install 'gradio[mcp]'": settings.MCP and lacks("mcp"),
-        "Agents cannot log in: leave out either --mcp or --auth.": settings.MCP and settings.AUTH,
     }  # fmt: skip
     for sentence, so in wrong.items():
         if so:
