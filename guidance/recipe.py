@@ -99,9 +99,9 @@ class Recipe(Values):
 
     @classmethod
     def limits(cls, name: str, others: dict) -> tuple[float, float] | None:
-        """The greatest count depends on the guides."""
-        most = max((guide.most for guide in others.get("guides", ())), default=Guide.most)
-        return (1, most) if name == "count" else super().limits(name, others)
+        """The greatest count depends on the guides, if there are any."""
+        ends, guides = super().limits(name, others), others.get("guides", ())
+        return (1, max(guide.most for guide in guides)) if name == "count" and guides else ends
 
     @model_validator(mode="after")
     def complete(self) -> Recipe:
