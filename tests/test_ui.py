@@ -362,8 +362,6 @@ def test_a_recipe_that_comes_back_stands_in_the_controls_of_its_tab(recipe):
         ([""], "This picture carries no recipe."),
         (["{}"], "This is not a recipe that this version understands."),
         (['{"guides": [{"guide": "nonsense"}]}'], "Guide must be one of: color, prompt, digits, brightness."),
-        ([to_json(Recipe(guides=Color() + Brightness()))],
-         "This recipe has several guides: paint it with python -m guidance paint."),
     ],
 )  # fmt: skip
 def test_what_is_no_recipe_for_a_tab_is_answered_by_a_sentence_and_keeps_no_other_from_coming_back(texts, expected):

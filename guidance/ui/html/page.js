@@ -13,8 +13,10 @@ window.guidance = (words => {
     if (!ready) return;
     const recipe = {kind};
     names.forEach((name, k) => { if (values[k] !== null && values[k] !== '') recipe[name] = values[k]; });
-    localStorage.setItem(`guidance-${kind}`, JSON.stringify(recipe));
-    localStorage.setItem('guidance-last', kind);
+    try {
+      localStorage.setItem(`guidance-${kind}`, JSON.stringify(recipe));
+      localStorage.setItem('guidance-last', kind);
+    } catch {}  // more pictures in it than a browser keeps
   };
   const recall = () => {
     const kept = Object.keys(localStorage).filter(key => key.startsWith('guidance-') && localStorage[key].startsWith('{'))
@@ -220,5 +222,5 @@ window.guidance = (words => {
   };
   const stand = () => { ready = true; };
   const standing = () => ready;
-  return {keep, recall, began, running, finished, connect, stand, standing, history};
+  return {keep, recall, began, running, finished, connect, stand, standing, history, say, element};
 })(WORDS);
