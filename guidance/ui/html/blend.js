@@ -72,7 +72,7 @@ window.guidance.blend = (guides => {
     const label = control[0].matches('input, select, textarea')
       ? element('label', {htmlFor: id, textContent: say(field.title)})
       : element('span', {className: 'g-field-name', textContent: say(field.title)});
-    return element('div', {className: `g-field g-${field.control}`}, label, ...control, help);
+    return element('div', {className: `g-field g-of-${field.control}`}, label, ...control, help);
   };
   const button = (sign, name, onclick) => element('button', {type: 'button', className: 'g-use', textContent: sign, title: name, ariaLabel: name, onclick});
   const redraw = (node, change, focused) => {

@@ -26,7 +26,7 @@
       const radius = Number(size.value) / 2;
       context.fillStyle = color;
       for (let row = -Math.floor(radius); row <= radius; row++) {
-        const half = Math.floor(Math.sqrt(radius * radius - row * row));
+        const half = Math.floor(Math.sqrt((radius + 0.5) ** 2 - row * row));
         context[erasing ? 'clearRect' : 'fillRect'](Math.round(x) - half, Math.round(y) + row, 2 * half + 1, 1);
       }
     };
@@ -53,7 +53,7 @@
       for (let k = 0; k < data.length; k += 4) data.set([red, green, blue, data[k] > 127 ? 255 : 0], k);
       context.putImageData(pixels, 0, 0);
     };
-    const done = () => tell(painted());
+    const done = () => { const now = painted(); empty.hidden = Boolean(now); tell(now); };
     const stroke = act => { remember(); act(); done(); };
 
     const place = event => {
@@ -64,6 +64,7 @@
       if (event.button) return;
       canvas.setPointerCapture(event.pointerId);
       remember();
+      empty.hidden = true;
       disc(last = place(event));
     };
     canvas.onpointermove = event => {
@@ -109,7 +110,8 @@
     const eraser = button(say('Eraser'), () => erase(!erasing));
     const undo = button(say('Undo'), () => { if (past.length) { context.putImageData(past.pop(), 0, 0); done(); } });
     const clear = button(say('Clear'), () => stroke(() => context.clearRect(0, 0, SIDE, SIDE)));
-    const ground = element('div', {className: 'g-easel'}, canvas, spot);
+    const empty = element('span', {textContent: say('Paint here'), ariaHidden: 'true', hidden: Boolean(held)});
+    const ground = element('div', {className: 'g-easel'}, canvas, spot, empty);
     const beneath = () => { ground.style.backgroundImage = under() ? `url(${url(under())})` : ''; };
     const box = element('div', {className: mask ? 'g-painter g-masking' : 'g-painter'}, ground, ...(mask ? [] : [swatches]),
       element('div', {className: 'g-tools'}, size, eraser, undo, clear));
