@@ -1,6 +1,6 @@
 // The cards of the Blend tab: made of what the guides say of their fields, kept as JSON in the value of their component.
 window.guidance.blend = (guides => {
-  const {say, element, painter, picture} = window.guidance;
+  const {say, element, painter, picture, palette} = window.guidance;
   const kinds = new Map(guides.map(kind => [kind.guide, kind]));
   let made = 0;  // controls, for their ids
 
@@ -45,10 +45,11 @@ window.guidance.blend = (guides => {
     switch: (field, card, tell) => element('input', {type: 'checkbox', checked: value(card, field.name), onchange: event => tell(event.target.checked)}),
     color: (field, card, tell) => element('input', {type: 'color', value: value(card, field.name), oninput: event => tell(event.target.value)}),
     text: (field, card, tell) => element('textarea', {rows: field.lines, value: value(card, field.name), oninput: event => tell(event.target.value)}),
+    palette: (field, card, tell) => palette(field, value(card, field.name), tell),
     picture: (field, card, tell, within) => picture(field, value(card, field.name), tell, within),
     sketch: (field, card, tell, within) => painter(field, value(card, field.name), tell, {colors: () => colors(within)}),
     mask: (field, card, tell, within) => {
-      const over = kinds.get(card.guide).fields.find(other => other.control === 'picture');
+      const over = field.front && kinds.get(card.guide).fields.find(other => other.control === 'picture');
       return painter(field, value(card, field.name), tell, {mask: true, under: () => over ? value(card, over.name) : ''});
     },
   };
@@ -58,6 +59,7 @@ window.guidance.blend = (guides => {
     .flatMap(given => given.toLowerCase().match(/#[0-9a-f]{6}\b/g) || [])))];
   const cards = list => [...list.children].map(node => node.card);
 
+  const folds = field => field.control === 'mask' && !field.front;  // under its own name
   const row = (field, card, node, change) => {
     const id = `blend-field-${++made}`, kind = kinds.get(card.guide);
     const tell = given => {
@@ -69,6 +71,7 @@ window.guidance.blend = (guides => {
     const help = element('small', {id: `${id}-help`, textContent: say(field.name === 'scale' && kind.sliders[value(card, kind.ruled)]?.[2] || field.help)});
     control[0].id = id;
     control[0].setAttribute('aria-describedby', help.id);
+    if (folds(field)) return element('div', {className: `g-field g-of-${field.control}`}, ...control, help);
     const label = control[0].matches('input, select, textarea')
       ? element('label', {htmlFor: id, textContent: say(field.title)})
       : element('span', {className: 'g-field-name', textContent: say(field.title)});
@@ -76,9 +79,9 @@ window.guidance.blend = (guides => {
   };
   const button = (sign, name, onclick) => element('button', {type: 'button', className: 'g-use', textContent: sign, title: name, ariaLabel: name, onclick});
   const redraw = (node, change, focused) => {
-    const again = drawn(node.card, change), open = node.querySelector('details')?.open;
+    const again = drawn(node.card, change), folds = [...node.querySelectorAll('details')];
     node.replaceWith(again);
-    if (open) again.querySelector('details').open = true;
+    again.querySelectorAll('details').forEach((fold, k) => { fold.open = folds[k].open; });
     again.querySelector(`[data-name="${focused}"] :is(input, select, textarea)`)?.focus();
   };
   const drawn = (card, change) => {
@@ -103,26 +106,31 @@ window.guidance.blend = (guides => {
       node.classList.toggle('g-off', !on.checked);
       change();
     }});
-    const rows = kind.fields.map(field => {
+    const rows = fields => fields.map(field => {
       const made = row(field, card, node, change);
       made.dataset.name = field.name;
-      return [field.front, made];
+      return made;
     });
-    const folded = rows.filter(([front]) => !front).map(([, made]) => made);
+    const fold = (title, fields, open) => fields.length ? [element('details', {open}, element('summary', {textContent: say(title)}), ...rows(fields))] : [];
+    const [front, painted, folded] = [[], [], []];
+    for (const field of kind.fields) (field.front ? front : folds(field) ? painted : folded).push(field);
     node.card = card;
     node.dataset.guide = card.guide;
     node.classList.toggle('g-off', !on.checked);
     node.append(
       element('header', {}, element('label', {title: say(kind.about)}, on, element('b', {textContent: label})), up, down, remove),
-      ...rows.filter(([front]) => front).map(([, made]) => made),
-      ...(folded.length ? [element('details', {}, element('summary', {textContent: say('More')}), ...folded)] : []),
+      ...rows(front),
+      ...painted.flatMap(field => fold(field.title, [field], Boolean(card[field.name]))),
+      ...fold('More', folded, false),
       element('p', {className: 'g-card-says', role: 'status'}));
     return node;
   };
 
   return (host, props, trigger, watch) => {
     const list = element('div', {className: 'g-cards'});
+    const refresh = () => list.querySelectorAll('.g-painter').forEach(painter => painter.refresh());
     const change = () => {
+      refresh();
       props.value = JSON.stringify(cards(list));
       trigger('change');
       trigger('input');
@@ -138,6 +146,7 @@ window.guidance.blend = (guides => {
         }}))));
     const show = () => {
       list.replaceChildren(...read(props.value).map(card => drawn(card, change)));
+      refresh();
       add.open = !list.children.length;
     };
     host.replaceChildren(element('div', {className: 'g-blend'}, list, add));

@@ -13,6 +13,10 @@
     await image.decode();
     return image;
   };
+  const chooser = (text, take) => {
+    const input = element('input', {type: 'file', accept: 'image/*', onchange: () => { if (input.files[0]) take(input.files[0]); input.value = ''; }});
+    return element('label', {className: 'g-use g-open g-choose'}, input, text);
+  };
   const button = (text, onclick, name = text) => element('button', {type: 'button', className: 'g-use', textContent: text, ariaLabel: name, title: name, onclick});
 
   // A canvas to paint blobs of colour on, or a mask. Discs have hard edges: the PNG stays small and every pixel what it was.
@@ -45,9 +49,11 @@
       copy.getContext('2d').putImageData(pixels, 0, 0);
       return base64(copy.toDataURL('image/png'));
     };
-    const take = image => {
-      context.imageSmoothingEnabled = false;
-      context.drawImage(image, 0, 0, SIDE, SIDE);
+    const take = image => {  // cut to the square that is painted
+      const {width, height} = image, side = Math.min(width, height);
+      context.imageSmoothingEnabled = side !== SIDE;
+      context.imageSmoothingQuality = 'high';
+      context.drawImage(image, (width - side) / 2, (height - side) / 2, side, side, 0, 0, SIDE, SIDE);
       if (!mask) return;
       const pixels = whole(), {data} = pixels, [red, green, blue] = [1, 3, 5].map(k => parseInt(MARK.slice(k, k + 2), 16));
       for (let k = 0; k < data.length; k += 4) data.set([red, green, blue, data[k] > 127 ? 255 : 0], k);
@@ -109,16 +115,19 @@
     };
     const eraser = button(say('Eraser'), () => erase(!erasing));
     const undo = button(say('Undo'), () => { if (past.length) { context.putImageData(past.pop(), 0, 0); done(); } });
+    const open = mask ? [] : [chooser(say('From a picture'), async file => {
+      const image = await createImageBitmap(file).catch(() => null);
+      if (image) stroke(() => take(image));
+    })];
     const clear = button(say('Clear'), () => stroke(() => context.clearRect(0, 0, SIDE, SIDE)));
     const empty = element('span', {textContent: say('Paint here'), ariaHidden: 'true', hidden: Boolean(held)});
     const ground = element('div', {className: 'g-easel'}, canvas, spot, empty);
-    const beneath = () => { ground.style.backgroundImage = under() ? `url(${url(under())})` : ''; };
     const box = element('div', {className: mask ? 'g-painter g-masking' : 'g-painter'}, ground, ...(mask ? [] : [swatches]),
-      element('div', {className: 'g-tools'}, size, eraser, undo, clear));
-    // What other cards name may have changed since.
-    box.onpointerenter = box.onfocus = () => { beneath(); if (!mask && colors().some(one => ![...swatches.children].some(made => made.value === one))) fill(); };
-    if (!mask) queueMicrotask(fill);  // by then its card stands among the others
-    beneath();
+      element('div', {className: 'g-tools'}, size, eraser, undo, clear, ...open));
+    box.refresh = () => {  // what other fields say has changed
+      ground.style.background = under() ? `url(${url(under())}) center / cover` : '';
+      if (!mask) fill();
+    };
     erase(false);
     point();
     if (held) loaded(held).then(take, () => {});
@@ -152,14 +161,44 @@
       if (now) { show(now); tell(now); }
     };
     const shown = element('img', {alt: say(field.title), hidden: !held});
-    const input = element('input', {type: 'file', accept: 'image/*', ariaLabel: say(field.title), onchange: () => { take(input.files[0]); input.value = ''; }});
-    const remove = button(say('Remove the picture'), () => { show(''); tell(''); input.focus(); });
-    const box = element('div', {className: 'g-given g-picture-in'}, element('label', {className: 'g-use g-open'}, input, say('Choose a picture')), remove, shown);
+    const choose = chooser(say('Choose a picture'), take);
+    const remove = button(say('Remove the picture'), () => { show(''); tell(''); choose.firstChild.focus(); });
+    const box = element('div', {className: 'g-given g-picture-in'}, choose, remove, shown);
     box.ondragover = event => event.preventDefault();
     box.ondrop = event => { event.preventDefault(); take(event.dataTransfer.files[0]); };
     box.onpaste = event => take(event.clipboardData.files[0]);
     show(held);
     return box;
   };
-  Object.assign(window.guidance, {painter, picture});
+
+  // Colours with shares, as text and each to pick; a bar shows how much there is of each.
+  const COLOR = /^\s*(#[0-9a-f]{6})(?:\s+([0-9.]+))?\s*$/i, MOST = 6;
+  const palette = (field, held, tell) => {
+    const text = element('input', {type: 'text', value: held, oninput: () => { show(); tell(text.value); }});
+    const bar = element('div', {className: 'g-palette-bar', ariaHidden: 'true'}), rows = element('div', {className: 'g-palette-rows'});
+    const parts = () => text.value.split(',').map(part => part.match(COLOR)).filter(Boolean).map(([, color, share]) => [color, Number(share ?? 1)]);
+    const strip = () => bar.replaceChildren(...parts().map(([color, share]) => {
+      const piece = element('i');
+      piece.style.cssText = `flex:${share};background:${color}`;
+      return piece;
+    }));
+    const write = now => {
+      text.value = now.map(([color, share]) => `${color} ${share}`).join(', ');
+      strip();
+      tell(text.value);
+    };
+    const show = () => {
+      const now = parts();
+      strip();
+      rows.replaceChildren(...now.map((part, k) => element('div', {},
+        element('input', {type: 'color', value: part[0], ariaLabel: `${say('Colour')} ${k + 1}`, oninput: event => { part[0] = event.target.value; write(now); }}),
+        element('input', {type: 'range', min: 0.02, max: 1, step: 0.02, value: part[1], ariaLabel: `${say('Share')} ${k + 1}`,
+          oninput: event => { part[1] = Number(event.target.value); write(now); }}),
+        button('\u00d7', () => { write(now.filter(other => other !== part)); show(); text.focus(); }, `${say('Remove')}: ${say('Colour')} ${k + 1}`))));
+      if (now.length < MOST) rows.append(button(say('One more colour'), () => { write([...now, ['#888888', 0.2]]); show(); rows.children[now.length].firstChild.focus(); }));
+    };
+    show();
+    return [text, bar, rows];
+  };
+  Object.assign(window.guidance, {painter, picture, palette});
 })();

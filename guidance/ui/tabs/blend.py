@@ -21,6 +21,7 @@ NAME = "blend"
 ON_LOAD = "guidance.blend(element, props, trigger, watch)"  # triggers 'input' and 'change', as other controls do
 REST = tuple(name for name in Recipe.model_fields if name not in ("guides", "weights"))
 FRONT, MOST = ("count", "seed"), 100  # pictures
+PLACED = ("where",)  # fields that stand in front here: where a guide acts matters among several
 EXAMPLES: dict[str, list[dict]] = {
     "A golden lake": [
         {"guide": "prompt", "prompt": "mountains and a lake at sunset"}, {"guide": "color", "color": "#dba520"},
@@ -51,7 +52,7 @@ def described(guide: type[Guide], name: str) -> dict[str, object]:
     given, ends, among = look(info), limits(info), choices(info)
     by_type = {"switch": kind(info) is bool, "choice": among, "slider": "slider" in given, "number": ends, "text": True}
     return {
-        "name": name, "title": info.title, "help": info.description, "front": given.get("front", False),
+        "name": name, "title": info.title, "help": info.description, "front": given.get("front", False) or name in PLACED,
         "control": given.get("control") or next(control for control, so in by_type.items() if so),
         "options": [(value, given.get("labels", {}).get(value, value)) for value in among],
         "low": ends and ends[0], "high": ends and ends[1], "whole": kind(info) is int,
