@@ -28,7 +28,7 @@ def held(text: str) -> Image.Image:
 
 def add(page, label: str) -> None:
     """Add a card."""
-    if not page.locator(".g-add").get_attribute("open") == "":
+    if page.locator(".g-add").get_attribute("open") != "":
         page.locator(".g-add > summary").click()
     page.locator(".g-add button").get_by_text(label, exact=True).click()
 

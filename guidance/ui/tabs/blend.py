@@ -52,7 +52,8 @@ def described(guide: type[Guide], name: str) -> dict[str, object]:
     given, ends, among = look(info), limits(info), choices(info)
     by_type = {"switch": kind(info) is bool, "choice": among, "slider": "slider" in given, "number": ends, "text": True}
     return {
-        "name": name, "title": info.title, "help": info.description, "front": given.get("front", False) or name in PLACED,
+        "name": name, "title": info.title, "help": info.description,
+        "front": given.get("front", False) or name in PLACED,
         "control": given.get("control") or next(control for control, so in by_type.items() if so),
         "options": [(value, given.get("labels", {}).get(value, value)) for value in among],
         "low": ends and ends[0], "high": ends and ends[1], "whole": kind(info) is int,
