@@ -229,6 +229,25 @@ def test_a_region_is_painted_and_comes_back_after_a_reload(blend):
     assert [held(cards(blend)[0]["mask"]).convert("L").getpixel((64, y)) for y in (26, 90)] == [255, 255]
 
 
+def test_a_link_carries_the_cards_with_their_pictures(blend, tmp_path):
+    add(blend, "Sketch")
+    Image.effect_noise((128, 128), 90).convert("RGB").save(tmp_path / "given.png")
+    card(blend, "sketch").locator("input[type=file]").first.set_input_files(tmp_path / "given.png")
+    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].picture")
+    quick(blend)
+    before = cards(blend)
+    paint(blend, "blend")
+    blend.click("#blend-recipe > button")
+    blend.locator("#blend-recipe").get_by_role("button", name="Copy a link to these settings").click()
+    blend.wait_for_function("location.hash.startsWith('#recipe=')")
+    blend.evaluate("localStorage.clear()")
+    blend.reload()
+    ready(blend)
+    blend.wait_for_selector(".g-card")
+    assert cards(blend) == before
+    assert len(before[0]["picture"]) > 10_000
+
+
 def test_pictures_are_taken_upright_and_small_and_what_is_none_is_answered_by_a_sentence(blend, tmp_path):
     add(blend, "Hold and fill")
     choose = field(blend, "hold", "picture", "input[type=file]")

@@ -35,6 +35,9 @@ PICK = """element.addEventListener('click', event => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('select', {index: Number(button.dataset.example)});
 });"""
+COPY = """element.addEventListener('click', event => {
+  if (event.target.closest('button')) trigger('click');
+});"""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,9 @@ def results(
                 )  # fmt: skip
                 name_of_link = "Copy a link to these settings"
                 copy = html(lambda say: f'<button type="button" class="g-use g-link">{say(name_of_link)}</button>')
-                gr.HTML(copy, js_on_load=None)
+                gr.HTML(copy, js_on_load=COPY).click(
+                    None, recipe, None, js=f"text => guidance.link('{name}', text)", api_visibility="private"
+                )
         gr.HTML(html(how_it_works(welcome)), js_on_load=None)
     return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep, live)
 
