@@ -159,7 +159,8 @@ def test_a_blend_stands_beside_the_unguided_pictures_or_those_without_one_guide_
 
 
 def test_what_is_drawn_is_never_left_out():
-    ask = asked([{"guide": "digits", "digits": "42"}, {"guide": "brightness"}], compare="without", model="digits")
+    ask = asked([{"guide": "digits", "digits": "42"}, {"guide": "brightness"}], compare="without")
+    assert ask.recipe.model == "digits"
     assert list(ask.variants) == ["Without Brightness", "Together"]
     assert {len(recipe.seeds) for recipe in ask.variants.values()} == {8}
 

@@ -2,6 +2,7 @@
 window.guidance.blend = (guides => {
   const {say, element, painter, picture, palette} = window.guidance;
   const kinds = new Map(guides.map(kind => [kind.guide, kind]));
+  const MOST = 900000;  // characters: a request has a limit
   let made = 0;  // controls, for their ids
 
   // A field that nobody touched stands at what the leading field brings, and is left for the server to fill in.
@@ -111,7 +112,7 @@ window.guidance.blend = (guides => {
       made.dataset.name = field.name;
       return made;
     });
-    const fold = (title, fields, open) => fields.length ? [element('details', {open}, element('summary', {textContent: say(title)}), ...rows(fields))] : [];
+    const fold = (title, fields, open) => fields.length ? [element('details', {open}, element('summary', {textContent: title}), ...rows(fields))] : [];
     const [front, painted, folded] = [[], [], []];
     for (const field of kind.fields) (field.front ? front : folds(field) ? painted : folded).push(field);
     node.card = card;
@@ -120,23 +121,25 @@ window.guidance.blend = (guides => {
     node.append(
       element('header', {}, element('label', {title: say(kind.about)}, on, element('b', {textContent: label})), up, down, remove),
       ...rows(front),
-      ...painted.flatMap(field => fold(field.title, [field], Boolean(card[field.name]))),
-      ...fold('More', folded, false),
+      ...painted.flatMap(field => fold(say(field.title), [field], Boolean(card[field.name]))),
+      ...fold(say('More'), folded, false),
       element('p', {className: 'g-card-says', role: 'status'}));
     return node;
   };
 
   return (host, props, trigger, watch) => {
-    const list = element('div', {className: 'g-cards'});
+    const list = element('div', {className: 'g-cards'}), large = element('p', {className: 'g-card-says', role: 'status'});
     const refresh = () => list.querySelectorAll('.g-painter').forEach(painter => painter.refresh());
     const change = () => {
       refresh();
-      props.value = JSON.stringify(cards(list));
+      const text = JSON.stringify(cards(list));
+      large.textContent = text.length > MOST ? say('The pictures of these cards are too large together: remove one.') : '';
+      props.value = text;
       trigger('change');
       trigger('input');
     };
     const add = element('details', {className: 'g-add'}, element('summary', {textContent: say('Add a guide')}),
-      element('div', {className: 'g-examples'}, ...guides.filter(kind => !kind.inner).map(kind => element('button', {
+      element('div', {className: 'g-examples'}, ...guides.map(kind => element('button', {
         type: 'button', textContent: say(kind.label), title: say(kind.about), onclick: () => {
           const node = drawn({guide: kind.guide}, change);
           list.append(node);
@@ -149,7 +152,7 @@ window.guidance.blend = (guides => {
       refresh();
       add.open = !list.children.length;
     };
-    host.replaceChildren(element('div', {className: 'g-blend'}, list, add));
+    host.replaceChildren(element('div', {className: 'g-blend'}, list, large, add));
     watch('value', () => { show(); trigger('change'); });
     show();
   };

@@ -8,7 +8,7 @@ from gradio.components import Component
 from guidance import guides
 from guidance.fields import RecipeError, choices, kind, limits, look, whole
 from guidance.guides.base import Guide
-from guidance.recipe import NO_RECIPE, SAMPLER, Recipe, from_json
+from guidance.recipe import MODELS, NO_RECIPE, SAMPLER, Recipe, from_json
 from guidance.ui.html import welcome
 from guidance.ui.html.words import html, t
 from guidance.ui.runs import painting
@@ -33,7 +33,7 @@ EXAMPLES: dict[str, list[dict]] = {
 def card(kind: type[Guide]) -> dict[str, object]:
     """What the browser makes the cards of a guide of."""
     return {
-        "guide": kind.name, "label": kind.label, "about": kind.about, "inner": kind.inner, "leading": kind.leading,
+        "guide": kind.name, "label": kind.label, "about": kind.about, "leading": kind.leading,
         "lead": next(iter(kind.brings)), "led": [name for name in kind.led() if name in kind.model_fields],
         "defaults": {value: dict(kind(**{kind.leading: value} if value else {})) for value in kind.brings},
         "ruled": kind.ruled_by, "sliders": {by: kind.slider(by) for by in ruling(kind)},
@@ -81,6 +81,9 @@ def read(values: dict[str, object]) -> Recipe:
     if not on:
         raise RecipeError("Add something to blend first.")
     rest = {name: values[name] for name in REST if values["own"] is True or name not in SAMPLER}
+    told = [card.get("guide") for card in on]
+    if rest["model"] == MODELS[0] and any(kind.inner and kind.name in told for kind in guides.every().values()):
+        rest["model"] = None  # what is drawn by its class brings the model that knows it
     return from_json(json.dumps({"guides": on} | rest))
 
 
@@ -88,6 +91,8 @@ def restored(recipe: Recipe) -> list:
     """The updates of the tab's controls for a recipe."""
     brought = recipe.replace(**dict.fromkeys(SAMPLER))
     rest = {name: getattr(recipe, name) for name in REST}
+    if any(guide.inner for guide in recipe.guides) and recipe.replace(model=None).model == recipe.model:
+        rest["model"] = MODELS[0]
     return [cards(recipe), brought != recipe, *rest.values()]
 
 
