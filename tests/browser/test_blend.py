@@ -84,14 +84,14 @@ def test_a_painted_sketch_and_a_prompt_come_back_from_the_picture_with_the_same_
     quick(blend)
     number(blend, "Seed", 5)
     before = cards(blend)
-    painted = held(before[0]["picture"])
+    painted = held(before[0]["image"])
     assert painted.mode == "RGBA"
     assert [painted.getpixel((64, y)) for y in (20, 60, 102)] == [(224, 112, 60, 255), (0, 0, 0, 0), (18, 53, 91, 255)]
     paint(blend, "blend")
     path = downloaded(blend, blend.locator("#blend-view button.g-save").last, tmp_path)
     recipe = read_png(path)
     assert [guide.name for guide in recipe.guides] == ["sketch", "prompt"]
-    assert recipe.guides[0].picture == before[0]["picture"]
+    assert recipe.guides[0].image == before[0]["image"]
 
     fresh = browser.new_context(accept_downloads=True).new_page()
     fresh.set_default_timeout(60_000)
@@ -100,7 +100,7 @@ def test_a_painted_sketch_and_a_prompt_come_back_from_the_picture_with_the_same_
     drop(fresh, path)
     fresh.wait_for_selector("#blend-paint", state="visible")
     fresh.wait_for_function(f"JSON.parse({KEPT}.guides || '[]').length === 2")
-    assert cards(fresh)[0]["picture"] == before[0]["picture"]
+    assert cards(fresh)[0]["image"] == before[0]["image"]
     assert field(fresh, "prompt", "prompt", "textarea").input_value() == "a sunset over the sea"
     paint(fresh, "blend")
     (tmp_path / "again").mkdir()
@@ -189,20 +189,20 @@ def test_strokes_are_undone_erased_and_made_by_the_keyboard_and_by_touch(blend):
     add(blend, "Sketch")
     canvas = card(blend, "sketch").locator("canvas").first
     stroke(blend, canvas, (0.2, 0.5), (0.8, 0.5))
-    one = cards(blend)[0]["picture"]
+    one = cards(blend)[0]["image"]
     card(blend, "sketch").get_by_role("button", name="Eraser").click()
     stroke(blend, canvas, (0.5, 0.1), (0.5, 0.9))
-    two = cards(blend)[0]["picture"]
+    two = cards(blend)[0]["image"]
     assert [held(text).getpixel((64, 64))[3] for text in (one, two)] == [255, 0]
     card(blend, "sketch").get_by_role("button", name="Undo").click()
-    assert cards(blend)[0]["picture"] == one
+    assert cards(blend)[0]["image"] == one
     card(blend, "sketch").get_by_role("button", name="Clear").click()
     assert cards(blend) == [{"guide": "sketch"}]
     card(blend, "sketch").get_by_role("button", name="#4f9bd9").click()
     canvas.focus()
     blend.keyboard.press("ArrowUp")
     blend.keyboard.press("Space")
-    assert held(cards(blend)[0]["picture"]).getpixel((64, 54)) == (79, 155, 217, 255)
+    assert held(cards(blend)[0]["image"]).getpixel((64, 54)) == (79, 155, 217, 255)
     card(blend, "sketch").get_by_role("button", name="Clear").click()
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
@@ -210,8 +210,8 @@ def test_strokes_are_undone_erased_and_made_by_the_keyboard_and_by_touch(blend):
     for kind, x in (("touchStart", 0.2), ("touchMove", 0.5), ("touchMove", 0.8), ("touchEnd", None)):
         points = [] if x is None else [{"x": box["x"] + x * box["width"], "y": box["y"] + 0.5 * box["height"]}]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].picture")
-    painted = held(cards(blend)[0]["picture"])
+    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].image")
+    painted = held(cards(blend)[0]["image"])
     assert [painted.getpixel((x, 64))[3] for x in (30, 64, 98)] == [255] * 3
 
 
@@ -233,9 +233,9 @@ def test_a_link_carries_the_cards_with_their_pictures(blend, tmp_path):
     add(blend, "Sketch")
     Image.effect_noise((128, 128), 90).convert("RGB").save(tmp_path / "given.png")
     card(blend, "sketch").locator("input[type=file]").first.set_input_files(tmp_path / "given.png")
-    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].picture")
+    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].image")
     quick(blend)
-    before = cards(blend)[0]["picture"]
+    before = cards(blend)[0]["image"]
     paint(blend, "blend")
     blend.click("#blend-recipe > button")
     blend.locator("#blend-recipe").get_by_role("button", name="Copy a link to these settings").click()
@@ -244,13 +244,13 @@ def test_a_link_carries_the_cards_with_their_pictures(blend, tmp_path):
     blend.reload()
     ready(blend)
     blend.wait_for_selector(".g-card")
-    assert [one["picture"] for one in cards(blend)] == [before]
+    assert [one["image"] for one in cards(blend)] == [before]
     assert len(before) > 10_000
 
 
 def test_pictures_are_taken_upright_and_small_and_what_is_none_is_answered_by_a_sentence(blend, tmp_path):
     add(blend, "Hold and fill")
-    choose = field(blend, "hold", "picture", "input[type=file]")
+    choose = field(blend, "hold", "image", "input[type=file]")
     (tmp_path / "bad.png").write_bytes(b"nonsense")
     choose.set_input_files(tmp_path / "bad.png")
     says = card(blend, "hold").locator(".g-card-says")
@@ -259,8 +259,8 @@ def test_pictures_are_taken_upright_and_small_and_what_is_none_is_answered_by_a_
     exif[0x0112] = 6  # to be turned by a quarter
     turned.save(tmp_path / "turned.jpg", exif=exif)
     choose.set_input_files(tmp_path / "turned.jpg")
-    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].picture")
-    given = held(cards(blend)[0]["picture"]).convert("RGB")
+    blend.wait_for_function(f"JSON.parse({KEPT}.guides)[0].image")
+    given = held(cards(blend)[0]["image"]).convert("RGB")
     assert given.size == (171, 256)
     red, green, blue = given.getpixel((80, 128))
     assert red > 200 > 80 > max(green, blue)
@@ -268,7 +268,7 @@ def test_pictures_are_taken_upright_and_small_and_what_is_none_is_answered_by_a_
     stroke(blend, card(blend, "hold").locator("canvas"), (0.3, 0.3), (0.7, 0.3))
     assert "mask" in cards(blend)[0]
     card(blend, "hold").get_by_role("button", name="Remove the picture").click()
-    assert "picture" not in cards(blend)[0]
+    assert "image" not in cards(blend)[0]
 
 
 def test_colours_with_shares_are_picked_and_typed(blend):
