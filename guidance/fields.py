@@ -60,7 +60,7 @@ class Values(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    def __init__(self, *values: object, **others: object):
+    def __init__(self, /, *values: object, **others: object):
         """The first fields may be given by position: those of the class itself, then those it has in common."""
         if len(values) > len(names := self.names()):
             raise TypeError(f"{type(self).__name__} takes at most {len(names)} values.")

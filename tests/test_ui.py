@@ -26,11 +26,11 @@ from guidance.ui import page
 from guidance.ui.html import pictures, words
 from guidance.ui.runs import jobs, painting
 from guidance.ui.tabs import color, controls, digits, prompt
-from guidance.ui.tabs.guide import COUNT, beside
+from guidance.ui.tabs.guide import COUNT, PAINTED, beside
 from tests.fake import LISTED, PAGE, WRONG, Fake, read
 
 ROOT = Path(__file__).parent.parent
-KINDS = list(guides.every().values())
+KINDS = [kind for kind in guides.every().values() if kind.alone]  # those with a tab
 FAKE = Fake()
 
 
@@ -38,6 +38,11 @@ FAKE = Fake()
 def built() -> gr.Blocks:
     """The page over a fake."""
     return page.build(FAKE, read)
+
+
+def said(kind: type) -> list[str]:
+    """The fields of a guide's form that its tab has controls for."""
+    return [name for name in form(kind) if look(kind.model_fields.get(name)).get("control") not in PAINTED]
 
 
 def handlers(name: str) -> list:
@@ -327,7 +332,7 @@ def test_the_controls_are_those_of_the_fields_and_stand_at_their_defaults(kind):
     count = {"count": 4} if kind.name == "digits" else {"count": COUNT}
     assert asked(kind).recipe == from_flat(kind, count)
     names = list(runner(kind).names.values())
-    assert sorted(names) == sorted([*form(kind), "compare", "x", "xs", "y", "ys", "keep", "key", "live"])
+    assert sorted(names) == sorted([*said(kind), "compare", "x", "xs", "y", "ys", "keep", "key", "live"])
     for control, name in runner(kind).names.items():
         options = choices(kind.model_fields.get(name) or Recipe.model_fields.get(name, Recipe.model_fields["text"]))
         assert not options or [value for _, value in control.choices] == list(options)
@@ -351,7 +356,7 @@ def test_a_recipe_that_comes_back_stands_in_the_controls_of_its_tab(recipe):
     assert (notice, tabs.selected) == ("", guides.endpoint(kind))
     changed = {control: getattr(update, "value", update) for control, update in
                zip(dropped.outputs[2:], updates, strict=True) if update != gr.skip()}  # fmt: skip
-    assert {tab.names[control] for control in changed} == set(form(kind))
+    assert {tab.names[control] for control in changed} == set(said(kind))
     again = asked(kind, **{tab.names[control]: value for control, value in changed.items()}).recipe
     assert again == recipe or not recipe.guides and again.unguided() == recipe
 
@@ -361,9 +366,7 @@ def test_a_recipe_that_comes_back_stands_in_the_controls_of_its_tab(recipe):
     [
         ([""], "This picture carries no recipe."),
         (["{}"], "This is not a recipe that this version understands."),
-        (['{"guides": [{"guide": "nonsense"}]}'], "Guide must be one of: color, prompt, digits, brightness."),
-        ([to_json(Recipe(guides=Color() + Brightness()))],
-         "This recipe has several guides: paint it with python -m guidance paint."),
+        (['{"guides": [{"guide": "nonsense"}]}'], f"Guide must be one of: {', '.join(guides.every())}."),
     ],
 )  # fmt: skip
 def test_what_is_no_recipe_for_a_tab_is_answered_by_a_sentence_and_keeps_no_other_from_coming_back(texts, expected):
@@ -400,7 +403,7 @@ def test_what_fine_tuning_does_not_take_is_answered_by_a_sentence(monkeypatch, t
 
 def test_only_the_api_is_open_and_its_runs_stand_in_the_page_s_own_line():
     fns = built().fns.values()
-    named = [*map(guides.endpoint, KINDS), "paint"]
+    named = [*map(guides.endpoint, guides.every().values()), "paint"]
     assert [fn.api_name for fn in fns if fn.api_visibility != "private"] == named
     assert named[:3] == ["color", "clip", "digits"]
     assert {fn.concurrency_limit for fn in fns if fn.api_name in named} == {None}

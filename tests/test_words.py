@@ -92,7 +92,7 @@ def test_every_sentence_of_a_run_or_an_error_has_one(path):
 def test_no_entry_is_left_over(shown):
     kinds = (*guides.every().values(), Recipe)
     known = shown | {named(*field) for kind in kinds for field in kind.model_fields.items()}
-    known |= set(re.findall(r"say\('([^']+)'\)", (CODE / "ui" / "html" / "page.js").read_text()))
+    known |= {said for path in CODE.rglob("*.js") for said in re.findall(r"say\('([^']+)'\)", path.read_text())}
     for path in CODE.rglob("*.py"):
         known |= {text(node) for node in nodes((ast.Constant, ast.JoinedStr), path)}
     # A text of several parts is in the code as a longer pattern, or as a shorter one.

@@ -108,7 +108,7 @@ def sketch(sky: str, ground: str) -> str:
 
 
 def blends(judge: torch.nn.Module, count: int = 40) -> list[tuple[str, list[Wish]]]:
-    """The fixed set: a quarter each of colour, sketch and palette beside a prompt, and of two prompts in two regions."""
+    """The fixed set: a quarter each of colour, sketch or palette beside a prompt, and two prompts in two regions."""
     words, made = random.Random(2), []
     asked = [names for _, names in prompts(8 * count) if 1 <= len(names) <= 2 and not {*names} & {*TONES}]
 

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 import guidance
 from guidance import guides, settings
 from guidance.fields import RecipeError
-from guidance.recipe import Recipe, from_json, to_flat
+from guidance.recipe import Recipe, from_json
 from guidance.ui.html import pictures, theme, words
 from guidance.ui.html.words import Say, t
 from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
@@ -28,11 +28,12 @@ from guidance.ui.server.doors import Page, Sessions, parameters
 from guidance.ui.server.gate import MAX_FILE, UP, Gate
 from guidance.ui.server.limits import limited, visitor
 from guidance.ui.server.metrics import Meter, up
-from guidance.ui.tabs import color, controls, digits, finetune, prompt, stage
+from guidance.ui.tabs import blend, color, digits, finetune, prompt, stage
 from guidance.ui.tabs.guide import Look, tab
 
 log = logging.getLogger(__name__)
 LOOKS = Path(__file__).parent / "html"
+SCRIPTS = ("page.js", "canvas.js", "blend.js")
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 QUICK = 0.1  # seconds for one picture's step: less, and pictures follow the controls from the start
 quick = False  # until it has been measured
@@ -115,26 +116,28 @@ def read(images: list[Image.Image]) -> list[tuple[int, float]]:
 
 
 def panel_of(panels: list[stage.Panel], recipe: Recipe) -> stage.Panel:
-    """The tab that shows a recipe; RecipeError if none does."""
-    if len(recipe.guides) > 1:
-        raise RecipeError("This recipe has several guides: paint it with python -m guidance paint.")
-    kind = type(recipe.guides[0]) if recipe.guides else panels[0].kind
-    for panel in panels:
-        if panel.kind is kind:
-            return panel
-    raise RecipeError("This page has no tab for the guide of this recipe.")
+    """The tab that shows a recipe: its guide's own if that has a control for all of it, else the Blend tab."""
+    return next(panel for panel in panels if panel.takes(recipe) or not recipe.guides)
 
 
-def restore(panels: list[stage.Panel], recipes: list[Recipe]) -> list:
-    """The updates of the tabs and of all controls for some recipes; the last one is shown."""
-    shown: dict[str, list] = {}
-    selected = gr.skip()
-    for recipe in recipes:
-        panel = panel_of(panels, recipe)
-        shown[panel.name] = controls.restored(panel.kind, to_flat(recipe))
-        selected = gr.Tabs(selected=panel.name)
+def come_back(panels: list[stage.Panel], text: str) -> tuple[stage.Panel, list]:
+    """The tab that shows a recipe, or what a visitor left there, and the updates of its controls; else RecipeError."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        values = json.loads(text)
+        for panel in panels:
+            if panel.left and values["kind"] == panel.name:
+                return panel, panel.left(values)
+    recipe = from_json(text, batched=False)
+    panel = panel_of(panels, recipe)
+    return panel, panel.restored(recipe)
+
+
+def restore(panels: list[stage.Panel], shown: list[tuple[stage.Panel, list]]) -> list:
+    """The updates of the tabs and of all controls for what comes back to some; the last one is shown."""
+    updates = {panel.name: changed for panel, changed in shown}
+    selected = gr.Tabs(selected=shown[-1][0].name) if shown else gr.skip()
     return [selected, *(update for panel in panels
-                        for update in shown.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
+                        for update in updates.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
 
 
 def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
@@ -155,6 +158,11 @@ def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
             for kind in (kind for kind in guides.every().values() if kind.alone):
                 with gr.Tab(t(kind.label), id=guides.endpoint(kind)):
                     panels.append(tab(kind, looks.get(kind.name, Look()), compute, jobs))
+            with gr.Tab(t("Blend"), id=blend.NAME):
+                panels.append(blend.tab(compute, jobs))
+            for panel in panels:
+                if panel.join:
+                    panel.join(panels[-1].fields["guides"], tabs)
             if not settings.PUBLIC:
                 with gr.Tab(t("Fine-tune"), id="finetune"):
                     finetune.tab(jobs, [panel.fields["model"] for panel in panels if "model" in panel.fields])
@@ -186,7 +194,8 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
             if "" in texts:
                 raise RecipeError("This picture carries no recipe.")
             recipes = list(map(from_json, texts))
-            return [warning(recipes[-1], words.speaker(request)), *restore(panels, recipes)]
+            shown = [(panel := panel_of(panels, recipe), panel.restored(recipe)) for recipe in recipes]
+            return [warning(recipes[-1], words.speaker(request)), *restore(panels, shown)]
         except Exception as error:
             said = words.speaker(request)(sentence(error))
             return [pictures.status("error", said), *[gr.skip()] * len(outputs)]
@@ -195,8 +204,7 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
         good = []
         for text in json.loads(texts)[-len(panels):]:
             with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
-                panel_of(panels, recipe := from_json(text, batched=False))
-                good.append(recipe)
+                good.append(come_back(panels, text))
         return restore(panels, good)
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
@@ -230,7 +238,9 @@ def launch(
     root_path: str | None = None, mcp: bool = False, quiet: bool = False,
 ) -> str:  # fmt: skip
     """Serve the page in the background and give its local address."""
-    script = (LOOKS / "page.js").read_text().replace("WORDS", json.dumps(words.CHINESE, ensure_ascii=False))
+    script = "".join((LOOKS / name).read_text() for name in SCRIPTS)
+    script = script.replace("(WORDS)", f"({json.dumps(words.CHINESE, ensure_ascii=False)})")
+    script = script.replace("(GUIDES)", f"({blend.schema()})")
     names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
     limits = {"rate": POSTS, "uploads": MAX_FILE} if settings.PUBLIC else {}
     gate = Middleware(Gate, names=names, texts=demo.texts, account=auth, **limits)

@@ -13,21 +13,30 @@ window.guidance = (words => {
     if (!ready) return;
     const recipe = {kind};
     names.forEach((name, k) => { if (values[k] !== null && values[k] !== '') recipe[name] = values[k]; });
-    localStorage.setItem(`guidance-${kind}`, JSON.stringify(recipe));
-    localStorage.setItem('guidance-last', kind);
+    try {
+      localStorage.setItem(`guidance-${kind}`, JSON.stringify(recipe));
+      localStorage.setItem('guidance-last', kind);
+    } catch {}  // more pictures in it than a browser keeps
   };
   const recall = () => {
     const kept = Object.keys(localStorage).filter(key => key.startsWith('guidance-') && localStorage[key].startsWith('{'))
       .sort().map(key => localStorage[key]);
     const last = localStorage.getItem('guidance-last');
     kept.sort((a, b) => (JSON.parse(a).kind === last) - (JSON.parse(b).kind === last));
-    const asked = new URLSearchParams(location.search);
+    const asked = new URLSearchParams(`${location.search.slice(1)}&${location.hash.slice(1)}`);
     [...asked.keys()].filter(key => key.startsWith('__') || key === 'view').forEach(key => asked.delete(key));
     if (asked.get('recipe')) kept.push(asked.get('recipe'));
     else if (asked.get('kind')) kept.push(JSON.stringify(Object.fromEntries(asked)));
     return JSON.stringify(kept);
   };
-  const link = text => `${location.origin}${location.pathname}?${new URLSearchParams({recipe: JSON.stringify(JSON.parse(text))})}`;
+  // A long one stands behind the #, which no server sees: they take some thousand characters.
+  const link = async (name, text) => {
+    const asked = String(new URLSearchParams({recipe: JSON.stringify(JSON.parse(text))}));
+    const url = `${location.origin}${location.pathname}${asked.length > 4000 ? '#' : '?'}${asked}`;
+    await navigator.clipboard?.writeText(url).catch(() => {});
+    window.history.replaceState(null, '', url);
+    $(`#${name}-recipe .g-link`).textContent = say('Copied; the address bar has it too');
+  };
 
   // A run that was going on before a reload is found by its key.
   const began = (name, key) => sessionStorage.setItem(`guidance-run-${name}`, key);
@@ -75,7 +84,8 @@ window.guidance = (words => {
     const pictures = (await ask('readonly', store => store.getAll()).catch(() => [])).reverse();
     const cards = pictures.map(({id, recipe, url}) => {
       const about = JSON.parse(recipe), name = `${title(about)}, ${say('seed')} ${about.seed}`;
-      const image = element('img', {src: url, alt: name, className: 'g-picture g-crisp', title: recipe});
+      const brief = recipe.replace(/"[A-Za-z0-9+/=]{200,}"/g, '"\u2026"');  // without the pictures in it
+      const image = element('img', {src: url, alt: name, className: 'g-picture g-crisp', title: brief});
       const restore = element('button', {type: 'button', className: 'g-use', textContent: say('Restore')});
       const save = element('button', {type: 'button', className: 'g-use g-save', textContent: 'PNG',
         ariaLabel: `PNG: ${name}`});
@@ -167,12 +177,6 @@ window.guidance = (words => {
       const wiping = button.closest('.g-legend').nextElementSibling.classList.toggle('g-wiping');
       button.setAttribute('aria-pressed', wiping);
     },
-    '.g-link': async button => {
-      const recipe = $('.cm-content', button.closest('[id$="-recipe"]'));
-      await navigator.clipboard?.writeText(link(recipe.innerText)).catch(() => {});
-      window.history.replaceState(null, '', link(recipe.innerText));
-      button.textContent = say('Copied; the address bar has it too');
-    },
     '.g-theme': () => {
       const dark = document.body.classList.toggle('dark');
       localStorage.setItem('guidance-theme', dark ? 'dark' : 'light');
@@ -220,5 +224,5 @@ window.guidance = (words => {
   };
   const stand = () => { ready = true; };
   const standing = () => ready;
-  return {keep, recall, began, running, finished, connect, stand, standing, history};
+  return {keep, recall, link, began, running, finished, connect, stand, standing, history, say, element};
 })(WORDS);

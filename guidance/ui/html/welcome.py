@@ -44,6 +44,7 @@ COLOR = Welcome(
     ),
 )
 PLAIN = Welcome("Set it, press Paint.", COLOR.steps)
+BLEND = Welcome("Add guides, or take an example, and press Paint.", COLOR.steps)
 CLIP = Welcome(
     "Say what you want to see, press Paint.",
     (

@@ -25,6 +25,7 @@ from guidance.ui.tabs import controls, stage
 GRID = "grid"
 COUNT = 4  # pictures unless told
 opening, waiting = threading.Lock(), set[str]()  # of pictures, and whose they are
+PAINTED = ("sketch", "mask")  # controls that the Blend tab alone has
 LAST = ("model", "text", "negative", "text_scale")  # of the advanced fields, in this order
 
 
@@ -66,7 +67,8 @@ class Look:
 
 def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> stage.Panel:
     """Lay out the tab of a guide and connect it to a function that turns a recipe into frames."""
-    name, names = guides.endpoint(kind), form(kind)
+    name = guides.endpoint(kind)
+    names = [key for key in form(kind) if look(about(kind, key)).get("control") not in PAINTED]
     values = to_flat(from_flat(kind, {})) | {"count": COUNT}
     made: dict[str, Component] = {}
 
@@ -97,6 +99,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
             add("count", "seed")
             paint, stop = stage.buttons(name)
             live = stage.follow(name)
+            join = None if kind.inner else gr.Button(t("Add to blend"), size="sm", elem_id=f"{name}-join")
             if own.last:
                 picks = stage.examples_row(own.examples, own.dots, wide=True)
             compare = comparison(name, kind, own)
@@ -111,6 +114,19 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
                     with gr.Accordion(t("A model that takes a text"), open=False):
                         add(*LAST[1:])
         here = stage.results(name, paint, stop, live, own.intro, html(own.drawing), from_flat(kind, {}))
+
+    def takes(recipe: Recipe) -> bool:
+        if [type(guide) for guide in recipe.guides] != [kind]:
+            return False
+        flat = to_flat(recipe)
+        return from_flat(kind, {key: flat[key] for key in names}).replace(weights=recipe.weights) == recipe
+
+    def restored(recipe: Recipe) -> list:
+        flat = to_flat(recipe, kind)
+        return controls.restored(kind, {key: flat[key] for key in names})
+
+    def joined(cards: gr.HTML, tabs: gr.Tabs) -> None:
+        stage.join(join, here, lambda flat: from_flat(kind, flat).guides[0], panel.fields, cards, tabs)
 
     def parse(asked: dict[str, object]) -> Ask:
         flat = {key: asked[key] for key in names}
@@ -130,13 +146,15 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
     def example(event: gr.EventData) -> list:
         wanted = list(own.examples.values())[event.index]
         flat = to_flat(from_flat(kind, {"count": COUNT} | wanted))
-        updates = dict(zip(names, controls.restored(kind, flat), strict=True))
+        updates = dict(zip(form(kind), controls.restored(kind, flat), strict=True))
         return [updates[key] for key in touched]
 
     guided = [key for key in kind.model_fields if key not in hidden]
     touched = [key for key in names if key in guided] if own.dots else sorted(
         {key for values in own.examples.values() for key in values}, key=names.index)  # fmt: skip
-    panel = stage.Panel(name, kind, {key: made[key] for key in names}, here.live)
+    panel = stage.Panel(
+        name, {key: made[key] for key in names}, here.live, takes, restored, join=joined if join else None
+    )
     for key, image in given:
         # What was given goes into the hidden field; what a restored recipe holds is shown.
         image.input(packed, image, [made[key], here.places["status"]], preprocess=False, **stage.WATCH)
@@ -164,6 +182,7 @@ def leads(kind: type[Guide], made: dict[str, Component]) -> None:
     if kind.leading in made:
         made[kind.leading].input(lead, made[kind.leading], [made[name] for name in brought], **stage.QUICK)
     if kind.ruled_by in made and kind.ruled_by != kind.leading:
+
         def ranged(rule: str) -> gr.Slider:
             values = next((row for row in kind.brings.values() if row[kind.ruled_by] == rule), None)
             return gr.Slider(**controls.scale_slider(kind, rule, values["scale"])) if values else gr.skip()

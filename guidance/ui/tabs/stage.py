@@ -1,5 +1,6 @@
 """What every tab has: the buttons, where its pictures appear, and how both are connected to runs."""
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
@@ -11,10 +12,10 @@ from gradio.i18n import I18nData
 from guidance import settings
 from guidance.guides.base import Guide
 from guidance.recipe import Recipe
-from guidance.ui.html import pictures
+from guidance.ui.html import pictures, words
 from guidance.ui.html.welcome import Welcome, how_it_works
 from guidance.ui.html.words import html, t
-from guidance.ui.runs.jobs import Runner
+from guidance.ui.runs.jobs import Runner, sentence
 from guidance.ui.runs.painting import pretty
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
@@ -33,6 +34,9 @@ USE = """element.addEventListener('click', event => {
 PICK = """element.addEventListener('click', event => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('select', {index: Number(button.dataset.example)});
+});"""
+COPY = """element.addEventListener('click', event => {
+  if (event.target.closest('button')) trigger('click');
 });"""
 
 
@@ -53,9 +57,12 @@ class Panel:
     """A tab from outside: what the page restores a recipe into."""
 
     name: str
-    kind: type[Guide]
-    fields: dict[str, Component]  # the controls, by the fields of the guide's form
+    fields: dict[str, Component]  # the controls, by the fields that they stand for
     live: gr.Checkbox  # whether the pictures follow them
+    takes: Callable[[Recipe], bool]  # whether these controls say all of a recipe
+    restored: Callable[[Recipe], list]  # the updates of the controls for such a one
+    left: Callable[[dict], list] | None = None  # those for what a visitor left here, where that is no recipe
+    join: Callable[[gr.HTML, gr.Tabs], None] | None = None  # connects a button that adds its guide to the blend's cards
 
 
 def buttons(name: str, begin: str = "Paint") -> tuple[gr.Button, gr.Button]:
@@ -93,9 +100,27 @@ def results(
                 )  # fmt: skip
                 name_of_link = "Copy a link to these settings"
                 copy = html(lambda say: f'<button type="button" class="g-use g-link">{say(name_of_link)}</button>')
-                gr.HTML(copy, js_on_load=None)
+                gr.HTML(copy, js_on_load=COPY).click(
+                    None, recipe, None, js=f"text => guidance.link('{name}', text)", api_visibility="private"
+                )
         gr.HTML(html(how_it_works(welcome)), js_on_load=None)
     return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep, live)
+
+
+def join(button: gr.Button, stage: Stage, made: Callable[[dict], Guide], fields: dict[str, Component],
+         cards: gr.HTML, tabs: gr.Tabs) -> None:  # fmt: skip
+    """Have a button put what a tab's controls make among the cards of the blend, and show them."""
+
+    def joined(request: gr.Request, before: str, *values: object) -> tuple:
+        try:
+            guide = made(dict(zip(fields, values, strict=True)))
+            after = [*json.loads(before), {"guide": guide.name} | dict(guide)]
+            return json.dumps(after), gr.Tabs(selected="blend"), gr.skip()
+        except Exception as error:
+            return gr.skip(), gr.skip(), pictures.status("error", words.speaker(request)(sentence(error)))
+
+    outputs = [cards, tabs, stage.places["status"]]
+    button.click(joined, [cards, *fields.values()], outputs, preprocess=False, **QUICK)
 
 
 def use_seed(event: gr.EventData) -> tuple[int, int]:
