@@ -12,15 +12,15 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
-    "settings": set(), "progress": set(), "cielab": set(), "deploy": set(), "fields": set(),
+    "settings": set(), "progress": set(), "cielab": set(), "deploy": set(), "fields": set(), "atomic": set(),
     "codec": {"fields"},
     "sampling": {"cielab"},
     "models": {"settings", "progress", "frame"},
     "guides": {"settings", "cielab", "fields", "codec", "sampling", "models"},
-    "recipe": {"fields", "codec", "sampling", "guides"},
+    "recipe": {"fields", "atomic", "codec", "sampling", "guides"},
     "frame": {"sampling"},
     "engine": {"fields", "sampling", "models", "guides", "recipe", "frame"},
-    "training": {"settings", "sampling", "models", "frame"},
+    "training": {"settings", "atomic", "codec", "sampling", "models", "frame"},
     "evaluation": {
         "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine", "training"
     },

@@ -15,10 +15,10 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
+from guidance.codec import seen
 from guidance.frame import sheet
 from guidance.models import catalogue
 from guidance.models.device import ModelError
-from guidance.models.loading import open_model
 from guidance.models.model import Model
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
@@ -59,7 +59,7 @@ def opened(folder: Path) -> Iterator[Image.Image]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             with Image.open(path) as image:
-                yield ImageOps.exif_transpose(image)
+                yield seen(image)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
 
@@ -107,7 +107,7 @@ def run(
     if push:
         check(push)  # before the work rather than after it
     torch.manual_seed(settings.seed)
-    source = open_model(catalogue.source(model), torch.float32)
+    source = catalogue.opened(model, torch.float32)
     if source.takes_text:
         raise ModelError(f"{model} is told a text: only unconditional models are fine-tuned here.")
     network = source.unet.to(memory_format=torch.contiguous_format).train().requires_grad_(True)
