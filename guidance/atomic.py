@@ -22,13 +22,18 @@ def sync(path: Path) -> None:
 def written(path: Path) -> Iterator[Path]:
     """A name beside `path` to write a file to, or the files of a folder; it takes the place of `path` at the end.
 
-    After an error, or when the power fails, what was there before is there still. Of a folder that is there already,
-    the files are replaced one by one.
+    Meant for nothing but writing: OSError when that fails. Whatever happens, what was there before is there until the
+    new one is whole on the disk. Of a folder that is there already, the files are replaced one by one.
     """
     part = path.with_name(f".part-{path.name}")
     clear(part)
     try:
-        yield part
+        try:
+            yield part
+        except OSError:
+            raise
+        except Exception as error:  # torch and safetensors have their own for a disk that is full
+            raise OSError(f"{path} could not be written: {error}") from error
         for file in [*part.rglob("*"), part] if part.is_dir() else [part]:
             sync(file)
         if path.is_dir():

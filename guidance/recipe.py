@@ -249,8 +249,9 @@ def png_info(recipe: Recipe) -> PngImagePlugin.PngInfo:
 
 def save_png(image: Image.Image, path: Path, recipe: Recipe) -> Path:
     """Save one picture with its recipe inside."""
+    info = png_info(recipe)
     with written(Path(path)) as part:
-        image.save(part, "PNG", pnginfo=png_info(recipe))
+        image.save(part, "PNG", pnginfo=info)
     return path
 
 

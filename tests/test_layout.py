@@ -19,6 +19,7 @@ BELOW = {
     "guides": {"settings", "cielab", "fields", "codec", "sampling", "models"},
     "recipe": {"fields", "atomic", "codec", "sampling", "guides"},
     "frame": {"sampling"},
+    "options": {"fields", "recipe"},
     "engine": {"fields", "sampling", "models", "guides", "recipe", "frame"},
     "training": {"settings", "atomic", "codec", "sampling", "models", "frame"},
     "evaluation": {
@@ -29,7 +30,9 @@ BELOW = {
         "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
-    "__main__": {"fields", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy"},
+    "__main__": {
+        "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy"
+    },
 }  # fmt: skip
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -27,7 +27,7 @@ EVERY = 50  # steps between samples
 LOOK = 0.5  # seconds between two looks at the process
 KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 FAILED = "The training failed: the last lines of its log are on the console."
-NEEDS = "Fine-tuning here needs another package: pip install -e '.[train]'"
+NEEDS = "Fine-tuning here needs another package: pip install 'diffusion-guidance[train]'"
 
 
 class Tuning(Task):
