@@ -1,4 +1,4 @@
-"""The command line: python -m guidance paint | color | clip | ... | again | train | finetune | evaluate | bench."""
+"""The command line: python -m guidance paint | color | ... | again | page | train | finetune | evaluate | bench."""
 
 import argparse
 import dataclasses
@@ -9,6 +9,7 @@ from contextlib import suppress
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from threading import Thread
 
 from guidance import guides, recipe
 from guidance.codec import pack
@@ -17,6 +18,7 @@ from guidance.guides.base import Guide
 from guidance.guides.digits import Digits
 from guidance.options import EVALUATE, EVALUATIONS, FINETUNE, TRAIN, flags, stray, taken
 from guidance.recipe import Recipe
+from guidance.ui import app
 
 TRAIN_EXTRA = "pip install 'diffusion-guidance[train]'"
 TRAININGS = ("landscapes", "attributes", "clip", "digits", "digit-classifier", "digit-judge", "notebook-digits")
@@ -90,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     finetune.add_argument("--data", required=True, help="a folder of pictures, or a data set on the Hub")
     finetune.add_argument("--out", type=Path, required=True,
                           help="for the pipeline, samples, loss curve and a checkpoint, which is resumed")  # fmt: skip
+    finetune.add_argument("--tethered", action="store_true", help="end when the standard input is closed")
     finetune.add_argument("--precision", choices=("no", "bf16", "fp16"), default=argparse.SUPPRESS)
     flags(finetune, FINETUNE)
     finetune.set_defaults(run=run_finetune)
@@ -104,6 +107,9 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--memory", dest="what", action="store_const", const="memory", default="bench",
                        help="measure memory instead")  # fmt: skip
     bench.set_defaults(run=lambda options: getattr(import_module("guidance.bench"), options.what)())
+
+    page = commands.add_parser("page", help="open the page, as python app.py does in a checkout")
+    app.options(page).set_defaults(run=app.serve)
 
     deploy = commands.add_parser("deploy", help="put the page on a Space of the Hugging Face Hub")
     deploy.add_argument("--space", required=True, metavar="OWNER/NAME")
@@ -186,6 +192,8 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_finetune(options: argparse.Namespace) -> None:
     """Train a model further, resuming where an earlier run stopped."""
+    if options.__dict__.pop("tethered"):
+        Thread(target=outlive, daemon=True).start()
     from guidance.training import finetune
 
     common = {field.name for field in dataclasses.fields(finetune.SETTINGS)}
@@ -193,6 +201,13 @@ def run_finetune(options: argparse.Namespace) -> None:
     settings = dataclasses.replace(finetune.SETTINGS, **{n: value for n, value in given.items() if n in common})
     rest = {"most" if name == "pictures" else name: value for name, value in given.items() if name not in common}
     finetune.run(settings, **rest)
+
+
+def outlive() -> None:
+    """End this process when its standard input is closed: what started it has died, however it did."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

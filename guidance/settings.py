@@ -51,5 +51,6 @@ WORK = number("GUIDANCE_WORK", 4000, int)  # pictures x steps of one run of a pu
 
 
 def handed_on() -> dict[str, str]:
-    """The environment of a process that works for this one, wherever that process runs."""
-    return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)}
+    """The environment of a process that works for this one, wherever this one was started from."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)} | ({} if INSTALLED.is_dir() else {"PYTHONPATH": path})

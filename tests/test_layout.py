@@ -27,11 +27,13 @@ BELOW = {
     },
     "bench": {"settings", "sampling", "models", "guides", "recipe", "engine", "ui"},
     "ui": {
-        "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"
+        "settings", "atomic", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe",
+        "frame", "engine",
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {
-        "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy"
+        "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy",
+        "ui",
     },
 }  # fmt: skip
 MODULES = {

@@ -138,7 +138,8 @@ def run(
         samples = sheet([to_pil_image((picture + 1) / 2) for picture in sampled(made, 16)], 4)
         base = Path(model).name if Path(model).expanduser().is_dir() else model
         origin = f"base_model: {base}\n" if "/" in base else ""
-        about = {"name": push or settings.out.name, "base": base, "origin": origin, "count": len(pool), "steps": step}
+        name = push or settings.out.name.lstrip(".")
+        about = {"name": name, "base": base, "origin": origin, "count": len(pool), "steps": step}
         if step:  # before, there is nothing to keep
             learned = {"variance_type": "learned_range"} if plain.config.out_channels > source.channels else {}
             pipeline = DDPMPipeline(plain, DDPMScheduler.from_config(source.config, **learned))
