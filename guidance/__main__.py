@@ -171,7 +171,7 @@ def save(made: Recipe, out: Path) -> None:
         print(f"guidance: {note}", file=sys.stderr)
     made = made.replace(weights=last.weights)
     for k, image in enumerate(last.images()):
-        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k)))
+        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k)), flush=True)
 
 
 def run_train(options: argparse.Namespace) -> None:
