@@ -10,13 +10,13 @@ OFF = ("", "0", "false", "no", "off")
 
 
 def number(name: str, default: float, kind: type = float) -> float:
-    """A variable that is a number from 0 on; ValueError, with a sentence, if it is set to anything else."""
+    """A variable that is a number from 0 on; set to anything else, it ends the program with a sentence."""
     try:
         value = kind(os.environ.get(name) or default)
     except ValueError:
         value = -1
     if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a number from 0 on, such as {default:g}.")
+        raise SystemExit(f"guidance: {name} must be a number from 0 on, such as {default:g}.")
     return value
 
 

@@ -8,10 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 
-try:
-    from guidance import settings
-except ValueError as error:
-    sys.exit(f"guidance: {error}")
+from guidance import settings
 
 PATIENCE = 2.0  # seconds for the server to close in order
 
