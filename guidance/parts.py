@@ -21,7 +21,7 @@ def halves(recipe: Recipe) -> list[Recipe]:
 
 def abreast(runs: list[Iterator[Frame]], most: int) -> Iterator[Frame]:
     """The frames of parts of a run, at most `most` pictures each, as those of the whole; it is said what was done."""
-    note = f"Memory ran out: from then on {most} pictures at a time were painted, which rounds a little otherwise."
+    note = f"Memory ran out: the pictures were made {most} at a time, which rounds a little otherwise."
     for frames in zip(*runs, strict=True):
         yield replace(together(frames), notes=(*frames[0].notes, note)) if len(runs) > 1 else frames[0]
 

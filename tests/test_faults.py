@@ -12,10 +12,12 @@ import torch
 from diffusers import DDPMPipeline, DDPMScheduler
 from PIL import Image
 
-from guidance import ColorRecipe, save_png
+from guidance import ColorRecipe, DigitRecipe, generate, save_png
 from guidance.__main__ import main
 from guidance.atomic import written
 from guidance.models.loading import open_model
+from guidance.models.model import Model
+from guidance.sampling.guides import GuidanceError
 from guidance.training import trainer
 from tests.exact import tiny_unet
 
@@ -182,6 +184,46 @@ def test_training_goes_on_in_smaller_batches_where_memory_runs_out(start, tmp_pa
     monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda made, wanted: loss(made.repeat(2, 1, 1, 1), wanted))
     assert main([*start, "--steps", "6", "--batch", "1"]) == 2
     assert "\nguidance: There is not enough memory" in capsys.readouterr().err
+
+
+def short_of_memory(monkeypatch, most, after=0):
+    """A model that can be asked for so many pictures at once, and from a step on; and what it was asked for."""
+    asked, eps = [], Model.eps
+
+    def limited(self, x_t, t, *condition):
+        asked.append(len(x_t))
+        if len(x_t) > most and len(asked) > after:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return eps(self, x_t, t, *condition)
+
+    monkeypatch.setattr(Model, "eps", limited)
+    return asked
+
+
+@pytest.mark.parametrize(("recipe", "after", "parts"), [
+    (ColorRecipe(color="teal", steps=3, count=5, seed=9), 0, [2, 1, 1, 1]),
+    (ColorRecipe(color="teal", steps=3, count=3).replace(candidates=2), 1, [2, 2, 2]),
+    (DigitRecipe(digits="20", steps=3, scale=1), 1, [1, 1]),
+])  # fmt: skip
+def test_pictures_are_made_in_parts_where_memory_runs_out(recipe, after, parts, monkeypatch):
+    *_, whole = generate(recipe)
+    most = max(parts)
+    asked = short_of_memory(monkeypatch, most, after)
+    made = list(generate(recipe))
+    assert [frame.step for frame in made] == [1, 2, 3] and asked[-len(parts) :] == parts
+    last, pictures = made[-1], max(parts) // recipe.candidates
+    assert (last.x0 - whole.x0).abs().max() < 0.02 and len(last.images()) == len(recipe.seeds)
+    assert {name: len(value) for name, value in last.losses.items()} == dict.fromkeys(whole.losses, len(recipe.seeds))
+    assert last.notes == (f"Memory ran out: the pictures were made {pictures} at a time, which rounds a little "
+                          "otherwise.",)  # fmt: skip
+    assert last.pull.shape == whole.pull.shape and last.weights == whole.weights
+
+
+def test_where_there_is_no_memory_for_one_picture_a_sentence_says_so(monkeypatch):
+    asked = short_of_memory(monkeypatch, 0)
+    with pytest.raises(GuidanceError, match="^There is not enough memory"):
+        list(generate(ColorRecipe(steps=2, count=2)))
+    assert asked == [2, 1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal.")

@@ -20,7 +20,8 @@ BELOW = {
     "recipe": {"fields", "atomic", "codec", "sampling", "guides"},
     "frame": {"sampling"},
     "options": {"fields", "recipe"},
-    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame"},
+    "parts": {"frame", "recipe"},
+    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame", "parts"},
     "training": {"settings", "atomic", "codec", "sampling", "models", "frame"},
     "evaluation": {
         "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine", "training"

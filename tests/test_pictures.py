@@ -19,7 +19,7 @@ NO_FILE = r"^There is no file of that name\.$"
 
 def mean(path):
     """The mean colour of a picture as a prompt holds it."""
-    return np.asarray(unpack(pack(path)).convert("RGB")).mean((0, 1))
+    return np.asarray(seen(unpack(pack(path)))).mean((0, 1))
 
 
 def test_sixteen_bits_of_grey_keep_their_greys(tmp_path):
