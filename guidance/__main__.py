@@ -1,40 +1,27 @@
-"""The command line: python -m guidance paint | color | clip | ... | again | train | finetune | evaluate | bench."""
+"""The command line: python -m guidance paint | color | ... | again | page | train | finetune | evaluate | bench."""
 
 import argparse
 import dataclasses
+import os
+import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+from threading import Thread
 
 from guidance import guides, recipe
 from guidance.codec import pack
 from guidance.fields import PICTURES, RecipeError, choices, look
 from guidance.guides.base import Guide
 from guidance.guides.digits import Digits
+from guidance.options import EVALUATE, EVALUATIONS, FINETUNE, TRAIN, flags, stray, taken
 from guidance.recipe import Recipe
+from guidance.ui import app
 
+TRAIN_EXTRA = "pip install 'diffusion-guidance[train]'"
 TRAININGS = ("landscapes", "attributes", "clip", "digits", "digit-classifier", "digit-judge", "notebook-digits")
-TRAIN = {
-    "out": (Path, "runs/NETWORK unless given; a checkpoint found there is resumed"), "steps": (int, "how many"),
-    "minutes": (float, "end after so much time at the latest"), "batch": (int, "pictures a step"),
-    "seed": (int, "of all that is drawn"), "pictures": (int, "landscapes: how many pictures to paint"),
-    "fine": (float, "landscapes: how much more often stars, boats and auroras are shown"),
-    "data": (Path, "digits: where MNIST is, or goes"),
-}  # fmt: skip
-FINETUNE = {
-    "model": (str, "landscapes, a model on the Hub, or a folder"), "batch": (int, "pictures at once"),
-    "push": (str, "put the result into this repository of the Hub"), "accumulate": (int, "batches a step"),
-    "pictures": (int, "take so many pictures at most (10,000)"), "steps": (int, "how many"),
-    "minutes": (float, "end after so much time"), "learning-rate": (float, "of AdamW"),
-    "every": (int, "steps between samples"), "seed": (int, "of all that is drawn"),
-}  # fmt: skip
-EVALUATIONS = {
-    "samples": {}, "color": {}, "clip": {"count": (int, "clip: prompts; digits: pictures")},
-    "digits": {"data": TRAIN["data"], "count": (int, "clip: prompts; digits: pictures")},
-    "finetune": {"steps": (int, "finetune: how many")},
-    "blend": {"count": (int, "clip: prompts; digits: pictures"), "seeds": (int, "blend: pictures of each")},
-}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,12 +30,27 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except ModuleNotFoundError as error:  # what only training and measuring need is installed apart
-        print(f"guidance: This command needs {error.name}: pip install -e '.[train]'", file=sys.stderr)
+        print(f"guidance: This command needs {error.name}: {TRAIN_EXTRA}", file=sys.stderr)
         return 2
-    except (RecipeError, RuntimeError, OSError) as error:
+    except OSError as error:  # the system's own name neither what was done nor in words to what
+        said = f"{error.strerror}: {error.filename or 'the disk'}" if error.strerror else error
+        print(f"guidance: {said}", file=sys.stderr)
+        return 2
+    except (RecipeError, RuntimeError) as error:
         print(f"guidance: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def interrupted(number: int, frame: object) -> None:
+    """End at once, with one line: whatever is being written takes its place only when it is whole.
+
+    Raised as an exception, Ctrl-C would have to come through libraries that take it for an error of theirs.
+    """
+    with suppress(Exception):
+        sys.stdout.flush()
+    os.write(2, b"\rguidance: Stopped.\n")
+    os._exit(128 + number)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     finetune.add_argument("--data", required=True, help="a folder of pictures, or a data set on the Hub")
     finetune.add_argument("--out", type=Path, required=True,
                           help="for the pipeline, samples, loss curve and a checkpoint, which is resumed")  # fmt: skip
+    finetune.add_argument("--tethered", action="store_true", help="end when the standard input is closed")
     finetune.add_argument("--precision", choices=("no", "bf16", "fp16"), default=argparse.SUPPRESS)
     flags(finetune, FINETUNE)
     finetune.set_defaults(run=run_finetune)
@@ -97,13 +100,16 @@ def parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="measure how good the pictures are")
     evaluate.add_argument("what", choices=EVALUATIONS)
     evaluate.add_argument("--out", type=Path, default=Path("runs/evaluate"))
-    flags(evaluate, {name: about for row in EVALUATIONS.values() for name, about in row.items()})
+    flags(evaluate, EVALUATE)
     evaluate.set_defaults(run=run_evaluate)
 
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
     bench.add_argument("--memory", dest="what", action="store_const", const="memory", default="bench",
                        help="measure memory instead")  # fmt: skip
     bench.set_defaults(run=lambda options: getattr(import_module("guidance.bench"), options.what)())
+
+    page = commands.add_parser("page", help="open the page, as python app.py does in a checkout")
+    app.options(page).set_defaults(run=app.serve)
 
     deploy = commands.add_parser("deploy", help="put the page on a Space of the Hugging Face Hub")
     deploy.add_argument("--space", required=True, metavar="OWNER/NAME")
@@ -113,12 +119,6 @@ def parser() -> argparse.ArgumentParser:
         run=lambda options: import_module("guidance.deploy").deploy(options.space, options.docker, options.push)
     )
     return top
-
-
-def flags(parser: argparse.ArgumentParser, rows: dict[str, tuple[type, str]]) -> None:
-    """An option for each row, that is there only where it is given."""
-    for name, (kind, about) in rows.items():
-        parser.add_argument(f"--{name}", type=kind, default=argparse.SUPPRESS, help=about)
 
 
 def options(parser: argparse.ArgumentParser, fields: dict) -> None:
@@ -143,7 +143,8 @@ def run_paint(options: argparse.Namespace) -> None:
     """Make the pictures of a recipe in a file, with what else is given changed, or of some guides."""
     file, asked = options.recipe, tuple(map(guides.parse, options.guide))
     if file:
-        made = recipe.read_png(file) if file.suffix.lower() == ".png" else recipe.from_json(file.read_text())
+        png = file.suffix.lower() == ".png"
+        made = recipe.read_png(file) if png else recipe.from_json(file.read_text(errors="replace"))
         made = made.replace(guides=made.guides + asked, **given(options))
     else:
         made = Recipe(guides=asked, **given(options))
@@ -156,6 +157,9 @@ def save(made: Recipe, out: Path) -> None:
 
     from guidance.engine import changed, generate
 
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):  # before the work rather than after it
+        raise OSError(f"Nothing can be written to {out}.")
     if sentence := changed(made):
         print(f"guidance: {sentence}", file=sys.stderr)
     bar = tqdm(unit="step", leave=False)
@@ -165,10 +169,9 @@ def save(made: Recipe, out: Path) -> None:
     bar.close()
     for note in set(last.notes) - {sentence}:
         print(f"guidance: {note}", file=sys.stderr)
-    out.mkdir(parents=True, exist_ok=True)
     made = made.replace(weights=last.weights)
     for k, image in enumerate(last.images()):
-        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k)))
+        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k)), flush=True)
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -176,12 +179,11 @@ def run_train(options: argparse.Namespace) -> None:
     from guidance.training import clip, diffusion, digits
 
     runs = (diffusion.run, diffusion.judge, clip.run, digits.run, digits.classifier, digits.judge, digits.notebook)
-    run, given = dict(zip(TRAININGS, runs, strict=True))[options.network], vars(options)
+    run, given = dict(zip(TRAININGS, runs, strict=True))[options.network], taken(options, TRAIN)
     takes = signature(run).parameters
     data = {name: given[name] for name in takes if name in given}
     common = {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
-    if stray := given.keys() - data.keys() - common.keys() - {"network", "run"}:
-        raise RecipeError(f"The training of {options.network} takes no --{min(stray)}.")
+    stray(given, {*data, *common, "network"}, f"training of {options.network}")
     settings = takes["settings"].default
     variant = [settings.out.name, data.get("conditioning", ""), "blind" if "blind" in data else ""]
     common = {"out": settings.out.with_name("-".join(filter(None, variant)))} | common
@@ -190,20 +192,32 @@ def run_train(options: argparse.Namespace) -> None:
 
 def run_finetune(options: argparse.Namespace) -> None:
     """Train a model further, resuming where an earlier run stopped."""
+    if options.__dict__.pop("tethered"):
+        Thread(target=outlive, daemon=True).start()
     from guidance.training import finetune
 
     common = {field.name for field in dataclasses.fields(finetune.SETTINGS)}
-    given = {name: value for name, value in vars(options).items() if name != "run"}
+    given = taken(options, FINETUNE)
     settings = dataclasses.replace(finetune.SETTINGS, **{n: value for n, value in given.items() if n in common})
     rest = {"most" if name == "pictures" else name: value for name, value in given.items() if name not in common}
     finetune.run(settings, **rest)
 
 
+def outlive() -> None:
+    """End this process when its standard input is closed: what started it has died, however it did."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
 def run_evaluate(options: argparse.Namespace) -> None:
     """Print the tables and save the plots of one evaluation."""
-    data = {name: value for name, value in vars(options).items() if name in EVALUATIONS[options.what]}
+    given, takes = taken(options, EVALUATE), EVALUATIONS[options.what]
+    stray(given, {*takes, "what", "out"}, f"evaluation of {options.what}")
+    data = {name: value for name, value in given.items() if name in takes}
     import_module(f"guidance.evaluation.{options.what}").evaluate(options.out, **data)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, interrupted)
     sys.exit(main())

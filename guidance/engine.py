@@ -12,12 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from guidance.fields import RecipeError
-from guidance.frame import Frame, device_lock, memory
+from guidance.frame import Frame, OutOfMemory, device_lock, memory
 from guidance.guides.base import Guide, Run
 from guidance.models import catalogue
 from guidance.models.device import ModelError
 from guidance.models.hand import opened
 from guidance.models.model import Model
+from guidance.parts import abreast, halves
 from guidance.recipe import IN_HAND, TRAVEL, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, network
 from guidance.sampling.sample import Predict, order, sample
@@ -71,12 +72,16 @@ class Plan(NamedTuple):
     fingerprint: str
 
 
-def plan(recipe: Recipe, model: Model | None = None) -> Plan:
-    """The networks of a recipe and the guides around them; `model` is there if the recipe's is in hand."""
+def plan(recipe: Recipe, model: Model | None = None, most: int = 0) -> Plan:
+    """The networks of a recipe and the guides around them; `model` is there if the recipe's is in hand.
+
+    It sees no more than `most` pictures at once, if that is given.
+    """
     if model is None and recipe.model == IN_HAND:
         raise RecipeError("The model of this recipe was in hand: name one.")
     model = model or catalogue.get(network_of(recipe))
     model = model.batched() if recipe.batched else model
+    model = model.batched(most) if most else model
     seeds = [(seed, candidate) for seed in recipe.seeds for candidate in range(recipe.candidates)]
     run = Run(model, None, seeds, recipe.candidates, recipe.batched)
     run.schedule = Schedule(model.config, recipe.solver, recipe.steps, run.generators(), recipe.eta)
@@ -141,16 +146,30 @@ def changed(recipe: Recipe) -> str:
 def generate(recipe: Recipe, *, model: Model | None = None, deadline: float = math.inf) -> Iterator[Frame]:
     """Make the recipe's pictures, a frame per step; closing the iterator stops the run within one step.
 
-    Raises GuidanceError, with a sentence for the user, when guidance blows up, memory runs out, or the run takes over
-    `deadline` seconds.
+    Where memory runs out, they are made in parts of half as many, again and again, and a note says so. Raises
+    GuidanceError, with a sentence for the user, when guidance blows up, there is no memory for one picture, or the run
+    takes over `deadline` seconds.
     """
-    started = time.monotonic()
-    with memory(), torch.inference_mode(False):  # or networks that are kept could never again have a gradient
-        made = plan(recipe, model)
-    for frame in steps(made):
-        yield frame
-        if frame.step < frame.steps and time.monotonic() - started > deadline:
-            raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
+    started, seen, parts, most = time.monotonic(), 0, [recipe], 0
+    while True:
+        with memory(), torch.inference_mode(False):  # or networks that are kept could never again have a gradient
+            plans = [plan(part, model, most) for part in parts]
+        try:
+            for frame in abreast([steps(made) for made in plans], most):
+                if frame.step > seen:  # the steps before were shown when memory was not yet short
+                    seen = frame.step
+                    yield frame
+                if frame.step < frame.steps and time.monotonic() - started > deadline:
+                    said = f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps."
+                    raise GuidanceError(said)
+            return
+        except OutOfMemory:
+            if len(parts) == len(recipe.seeds):
+                raise
+        plans = None  # what they hold is given back first
+        torch.cuda.empty_cache()
+        parts = [half for part in parts for half in halves(part)]
+        most = max(len(part.seeds) for part in parts)
 
 
 def steps(plan: Plan) -> Iterator[Frame]:

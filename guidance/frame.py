@@ -16,16 +16,20 @@ from guidance.sampling.guides import GuidanceError
 device_lock = threading.Lock()  # one step at a time on the device, whoever asks; runs take turns
 
 
+class OutOfMemory(GuidanceError):
+    """Memory ran out."""
+
+
 @contextmanager
 def memory() -> Iterator[None]:
-    """Says so in a sentence when memory runs out; each device has words of its own for it."""
+    """OutOfMemory, with a sentence, when memory runs out; each device has words of its own for it."""
     try:
         yield
     except RuntimeError as error:
         if not any(words in str(error) for words in ("out of memory", "allocate memory")):
             raise
         message = "There is not enough memory: ask for fewer pictures, the method shortcut, or a smaller model."
-        raise GuidanceError(message) from error
+        raise OutOfMemory(message) from error
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from PIL import Image, PngImagePlugin
 from pydantic import BeforeValidator, ValidationInfo, model_validator
 
 from guidance import guides as known
-from guidance.codec import BROKEN
+from guidance.atomic import written
+from guidance.codec import opened
 from guidance.fields import RecipeError, Values, field, text, whole
 from guidance.guides.base import Guide
 from guidance.sampling.schedule import SOLVERS
@@ -27,6 +28,7 @@ MAX_SEED, MOST_GUIDES = 2**32 - 1, 16
 SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 NO_GUIDES = "The model comes first, then its guides, such as Color('teal'); your own function goes as Loss(function)."
+NO_PICTURE = "This file is not a PNG picture that can be read."
 NO_RECIPE = "This is not a recipe that this version understands."
 
 
@@ -257,20 +259,19 @@ def png_info(recipe: Recipe) -> PngImagePlugin.PngInfo:
 
 def save_png(image: Image.Image, path: Path, recipe: Recipe) -> Path:
     """Save one picture with its recipe inside."""
-    image.save(path, pnginfo=png_info(recipe))
+    info = png_info(recipe)
+    with written(Path(path)) as part:
+        image.save(part, "PNG", pnginfo=info)
     return path
 
 
 def read_png(path: Path) -> Recipe:
     """The recipe inside a PNG; RecipeError if the file is not a picture or carries none."""
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
+    with opened(path, ("PNG",), NO_PICTURE) as image:
+        words = image.info.get(KEY)
+        if words is None:  # text chunks may stand behind the pixels
+            image.load()
             words = image.info.get(KEY)
-            if words is None:  # text chunks may stand behind the pixels
-                image.load()
-                words = image.info.get(KEY)
-    except BROKEN:
-        raise RecipeError("This file is not a PNG picture that can be read.") from None
     if not isinstance(words, str):
         raise RecipeError("This picture carries no recipe.")
     return from_json(words)

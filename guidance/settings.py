@@ -10,13 +10,13 @@ OFF = ("", "0", "false", "no", "off")
 
 
 def number(name: str, default: float, kind: type = float) -> float:
-    """A variable that is a number from 0 on; ValueError, with a sentence, if it is set to anything else."""
+    """A variable that is a number from 0 on; set to anything else, it ends the program with a sentence."""
     try:
         value = kind(os.environ.get(name) or default)
     except ValueError:
         value = -1
     if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a number from 0 on, such as {default:g}.")
+        raise SystemExit(f"guidance: {name} must be a number from 0 on, such as {default:g}.")
     return value
 
 
@@ -52,5 +52,6 @@ WORK = number("GUIDANCE_WORK", 4000, int)  # pictures x steps of one run of a pu
 
 
 def handed_on() -> dict[str, str]:
-    """The environment of a process that works for this one, wherever that process runs."""
-    return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)}
+    """The environment of a process that works for this one, wherever this one was started from."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)} | ({} if INSTALLED.is_dir() else {"PYTHONPATH": path})

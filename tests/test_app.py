@@ -22,7 +22,7 @@ from tests.fake import Fake
 ROOT = Path(__file__).parent.parent
 NO_MODEL = "Model must be landscapes, a model on the Hub such as google/ddpm-cat-256, or a folder."
 # So that a start that should have failed ends at once, instead of serving.
-NO_SERVER = "import app; app.page.launch = lambda *a, **k: exit('it was served'); app.main([])"
+NO_SERVER = "from guidance.ui import app, page; page.launch = lambda *a, **k: exit('it was served'); app.main([])"
 
 
 def run(**variables: str) -> str:
@@ -149,7 +149,7 @@ def test_a_port_that_is_taken_is_named():
 def test_a_share_link_that_cannot_be_had_leaves_the_local_page(tmp_path):
     # 127.0.0.1:9 answers nobody, as when there is no network.
     offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
-    code = "import app; app.page.gr.Blocks.block_thread = lambda self: None; app.main(['--share'])"
+    code = "from guidance.ui import app, page; page.gr.Blocks.block_thread = lambda self: None; app.main(['--share'])"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

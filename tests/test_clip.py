@@ -148,8 +148,8 @@ def test_weights_that_are_none(given):
          "ViT-L-14/openai, ViT-B-32/laion2b_s34b_b79k, ViT-B-16-SigLIP/webli."),
         ({"travel": 2, "solver": "dpm++"},
          "Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step."),
-        ({"image": "aGVsbG8="}, "This picture cannot be read: a PNG, JPEG or WebP of at most 50 "
-         "megapixels is taken."),
+        ({"image": "aGVsbG8="}, "This picture cannot be read: taken is a PNG, JPEG or GIF of at most 50 "
+         "megapixels, or a WebP of 16."),
     ],
 )  # fmt: skip
 def test_bad_values_are_refused_in_one_sentence(fields, message):
@@ -204,7 +204,7 @@ def test_a_packed_picture_is_a_small_webp_and_nothing_else():
     wrong = [7, ["x"], small + "!", "x" * 200_001, encoded(Image.new("RGB", (257, 9))), small[:40],
              encoded(Image.new("RGB", (9, 9)), "PNG"), ""]  # fmt: skip
     for value in wrong:
-        with pytest.raises(RecipeError, match="^This picture cannot be read: a PNG, JPEG or WebP of"):
+        with pytest.raises(RecipeError, match="^This picture cannot be read: taken is a PNG, JPEG or"):
             unpack(value)
 
 

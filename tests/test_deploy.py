@@ -99,7 +99,8 @@ def test_a_space_has_what_the_page_needs_and_nothing_else(docker, tmp_path):
     for name, data in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
-    code = "import app; app.page.build(); from guidance import *; import guidance.engine, guidance.models.clips"
+    code = "import app; from guidance.ui import page; page.build(); from guidance import *;"
+    code += "import guidance.engine, guidance.models.clips"
     if not docker:  # the other has the same files and more
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert {name.split("/")[0] for name in files} == {

@@ -12,24 +12,30 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "guidance"
 # A layer may import those behind it and itself.
 BELOW = {
-    "settings": set(), "progress": set(), "cielab": set(), "deploy": set(), "fields": set(),
+    "settings": set(), "progress": set(), "cielab": set(), "deploy": set(), "fields": set(), "atomic": set(),
     "codec": {"fields"},
     "sampling": {"cielab"},
     "models": {"settings", "progress", "frame"},
     "guides": {"settings", "cielab", "fields", "codec", "sampling", "models"},
-    "recipe": {"fields", "codec", "sampling", "guides"},
+    "recipe": {"fields", "atomic", "codec", "sampling", "guides"},
     "frame": {"sampling"},
-    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame"},
-    "training": {"settings", "sampling", "models", "frame"},
+    "options": {"fields", "recipe"},
+    "parts": {"frame", "recipe"},
+    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame", "parts"},
+    "training": {"settings", "atomic", "codec", "sampling", "models", "frame"},
     "evaluation": {
         "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine", "training"
     },
     "bench": {"settings", "sampling", "models", "guides", "recipe", "engine", "ui"},
     "ui": {
-        "settings", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"
+        "settings", "atomic", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe",
+        "frame", "engine",
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
-    "__main__": {"fields", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy"},
+    "__main__": {
+        "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy",
+        "ui",
+    },
 }  # fmt: skip
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -11,6 +11,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.training_utils import EMAModel
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 
 from guidance import ClipRecipe, ColorRecipe, generate
 from guidance.models import catalogue, loading
@@ -138,9 +139,26 @@ def configure(file, **values):
     return broken(lambda folder: rewrite(folder / file, values))
 
 
+def written(file, text):
+    """A change of a file to a text."""
+    return broken(lambda folder: (folder / file).write_text(text))
+
+
 def rewrite(path, values):
     """Change a JSON file."""
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def weights(folder):
+    """The file of a saved pipeline's weights."""
+    return folder / "unet" / "diffusion_pytorch_model.safetensors"
+
+
+def no_numbers(folder):
+    """Weights one of which is infinite."""
+    changed = load_file(weights(folder))
+    changed["conv_in.bias"][3] = torch.inf
+    save_file(changed, weights(folder))
 
 
 def pickled(folder):
@@ -155,6 +173,7 @@ def truncated(folder):
     path.write_bytes(path.read_bytes()[:5000])
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1"
 BROKEN = {
     "a text-to-image model": configure("model_index.json", vae=["diffusers", "AutoencoderKL"]),
     "no diffusers model": configure("unet/config.json", _class_name="Transformer2DModel"),
@@ -162,7 +181,14 @@ BROKEN = {
     "wants a class": configure("unet/config.json", num_class_embeds=10),
     "a multiple of 2 px": configure("unet/config.json", sample_size=15),
     "another kind than DDPM's": configure("scheduler/scheduler_config.json", _class_name="ScoreSdeVeScheduler"),
-    "configuration of .* is damaged": broken(lambda folder: (folder / "unet" / "config.json").write_text("{")),
+    "unet/config.json is damaged or not whole": written("unet/config.json", "{"),
+    "unet/config.json is damaged": written("unet/config.json", "[]"),
+    "scheduler/scheduler_config.json is missing": broken(
+        lambda folder: (folder / "scheduler" / "scheduler_config.json").unlink()
+    ),
+    "model.safetensors is a pointer of Git LFS": written("unet/diffusion_pytorch_model.safetensors", POINTER),
+    "model.safetensors is empty": written("unet/diffusion_pytorch_model.safetensors", ""),
+    "its weights hold what is no number": broken(no_numbers),
     "has no weights": broken(lambda folder: (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()),
     "damaged or not whole": broken(truncated),
     "something other than tensors": broken(pickled),

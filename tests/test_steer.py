@@ -265,4 +265,4 @@ def test_a_command_without_its_extra_names_the_remedy():
     command = [sys.executable, "-c", code % ["train", "attributes"]]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 2
-    assert run.stderr == "guidance: This command needs accelerate: pip install -e '.[train]'\n"
+    assert run.stderr == "guidance: This command needs accelerate: pip install 'diffusion-guidance[train]'\n"

@@ -410,5 +410,6 @@ def test_only_the_api_is_open_and_its_runs_stand_in_the_page_s_own_line():
 
 
 def test_the_page_is_built_without_torch():
-    code = "import sys, app; app.page.build(); sys.exit(bool({'torch', 'diffusers'} & set(sys.modules)))"
+    code = "import sys; from guidance.ui import page; page.build();"
+    code += "sys.exit(bool({'torch', 'diffusers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

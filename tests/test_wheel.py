@@ -61,7 +61,7 @@ def test_every_module_and_what_the_page_shows_is_inside(unpacked):
 
 def test_all_weights_are_inside_and_no_figures(unpacked):
     inside = unpacked / "guidance" / "assets"
-    assert {path.name for path in inside.iterdir()} == set(SHIPPED)
+    assert {path.name for path in inside.iterdir()} == {"SHA256SUMS", *SHIPPED}
     for name in SHIPPED:
         files = [path for path in (ROOT / "assets" / name).rglob("*") if path.is_file()]
         assert len(files) == len([path for path in (inside / name).rglob("*") if path.is_file()]) > 0

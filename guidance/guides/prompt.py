@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from guidance.codec import packed, unpack
+from guidance.codec import packed, seen, unpack
 from guidance.fields import RecipeError, field, real, text
 from guidance.guides.base import LossGuide, Run
 
@@ -121,7 +121,7 @@ class Prompt(LossGuide):
         """Where the sentences lie in the space of the CLIP: unit vectors (M, D), or (B, M, D) by picture."""
         import torch
 
-        vectors = [judge.text(words) if words else judge.picture(unpack(self.image)) for words, _ in self.targets]
+        vectors = [judge.text(words) if words else judge.picture(seen(unpack(self.image))) for words, _ in self.targets]
         return torch.stack(vectors)
 
     def objective(self, run: Run) -> Loss:

@@ -15,12 +15,12 @@ from guidance.frame import to_pixels
 from guidance.models import loading
 from guidance.models.cache import cache
 from guidance.models.device import building, device
+from guidance.models.files import OURS, shipped, sound
 from guidance.models.loading import open_model, schedule
 from guidance.models.model import Model
 from guidance.models.networks import DENOISERS, SCHEDULER, AttributeNetwork, DigitClassifier, DigitJudge
 
 BUILT_IN = {"landscapes": settings.ASSETS / "landscapes"}
-DIGITS = settings.ASSETS / "digits"
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -33,8 +33,15 @@ def source(name: str) -> str:
 def get(name: str) -> Model:
     """The model of this name; "digits/" and a way of telling the class is a network of the digits' model."""
     kind, _, way = name.partition("/")
-    load = (lambda: digits(way or "embedding")) if kind == "digits" else (lambda: open_model(source(name)))
-    return cache.get(name, load)
+    return cache.get(name, lambda: digits(way or "embedding") if kind == "digits" else opened(name))
+
+
+def opened(name: str, dtype: torch.dtype | None = None) -> Model:
+    """The model of this name that is not the digits', loaded anew."""
+    if name not in BUILT_IN:
+        return open_model(source(name), dtype)
+    with shipped(f"{name}/"):
+        return open_model(source(name), dtype)
 
 
 def fingerprint(name: str) -> str | None:
@@ -42,7 +49,7 @@ def fingerprint(name: str) -> str | None:
     kind, _, way = name.partition("/")
     folder = Path(source(name)).expanduser()
     if kind == "digits":
-        return loading.fingerprint(DIGITS / f"{way or 'embedding'}.safetensors")
+        return loading.fingerprint(settings.ASSETS / "digits" / f"{way or 'embedding'}.safetensors")
     if not folder.is_dir():
         return next((model.fingerprint for held, model in cache.loaded() if held == name), None)
     places = ("vae", "text_encoder") if (folder / "vae").is_dir() else ()
@@ -67,24 +74,34 @@ def read(kind: Callable[[], Network], path: Path, where: torch.device | str = "c
     with building:
         network = kind()
     network.load_state_dict(load_file(path))
+    sound(network, OURS)
     return network.float().eval().requires_grad_(False).to(where)
 
 
 def digits(conditioning: str) -> Model:
     """The digit model that is told the class in this way; eps(x_t, t, labels)."""
-    path = DIGITS / f"{conditioning}.safetensors"
-    # So narrow a network gains nothing from bf16.
-    return Model(read(DENOISERS[conditioning], path, device()), SCHEDULER, fingerprint=loading.fingerprint(path))
+    with shipped(f"digits/{conditioning}.safetensors") as path:  # so narrow a network gains nothing from bf16
+        return Model(read(DENOISERS[conditioning], path, device()), SCHEDULER, fingerprint=loading.fingerprint(path))
+
+
+def ours(kind: Callable[[], Network], name: str) -> Network:
+    """A network of ours by the name of its file in assets, on the device, from the cache."""
+
+    def load() -> Network:
+        with shipped(f"{name}.safetensors") as path:
+            return read(kind, path, device())
+
+    return cache.get(name, load)
 
 
 def digit_classifier(name: str) -> DigitClassifier:
     """The classifier that guides: "classifier" knows noise, "blind-classifier" never saw any."""
-    return cache.get(f"digits/{name}", lambda: read(DigitClassifier, DIGITS / f"{name}.safetensors", device()))
+    return ours(DigitClassifier, f"digits/{name}")
 
 
 def digit_judge() -> DigitJudge:
     """The network that reads digits and never guides."""
-    return cache.get("digits/judge", lambda: read(DigitJudge, DIGITS / "judge.safetensors", device()))
+    return ours(DigitJudge, "digits/judge")
 
 
 def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
@@ -98,5 +115,5 @@ def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
 
 def judge() -> AttributeNetwork:
     """The network that tells what a landscape shows, on the CPU in float32."""
-    path = settings.ASSETS / "attributes" / "model.safetensors"
-    return read(partial(AttributeNetwork, outputs=len(load_file(path)["head.bias"])), path)
+    with shipped("attributes/model.safetensors") as path:
+        return read(partial(AttributeNetwork, outputs=len(load_file(path)["head.bias"])), path)

@@ -22,6 +22,7 @@ from guidance import progress, settings
 from guidance.models import loading
 from guidance.models.cache import cache
 from guidance.models.device import ModelError, building, device, precision
+from guidance.models.files import OURS, shipped, sound
 from guidance.models.hub import fetch, online
 from guidance.models.layout import frozen
 from guidance.models.model import padded
@@ -117,6 +118,7 @@ def built_in(folder: Path) -> Clip:
     with building:
         network = build(config["model_cfg"])
     network.load_state_dict(load_file(folder / "open_clip_model.safetensors"))
+    sound(network, OURS)
     where, tokenizer = device(), WordTokenizer.read(folder / "vocabulary.json")
     return Clip(network.to(where, precision(where)), tokenizer, config["preprocess_cfg"])
 
@@ -170,7 +172,13 @@ def untrained(architecture: str, where: torch.device) -> Clip:
 
 def get(name: str) -> Clip:
     """The CLIP of a name, "landscapes" or what open_clip calls "ARCHITECTURE/TAG"; recipes hold the list of them."""
-    load = (lambda: built_in(settings.ASSETS / "clip")) if name == "landscapes" else (lambda: downloaded(name))
+
+    def load() -> Clip:
+        if name != "landscapes":
+            return downloaded(name)
+        with shipped("clip/") as folder:
+            return built_in(folder)
+
     return cache.get(f"CLIP {name}", load)
 
 

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from guidance.models.device import ModelError, building, device, precision
+from guidance.models.files import flaw, sound, unread
 from guidance.models.hub import fetch
 from guidance.models.model import LatentModel, Model
 
@@ -32,14 +33,14 @@ def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
     Without a `dtype` it runs in what the device is good at. A pipeline like Stable Diffusion's is a LatentModel.
     """
     folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
-    latent = LATENT & set(read(folder / "model_index.json", source))
+    latent = LATENT & set(read(folder, "model_index.json", source))
     return (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
 
 
 def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
     """The unconditional pixel model in a folder whose weights may not have been fetched yet."""
     inside = "unet/" if (folder / "unet" / "config.json").exists() else ""
-    pixel(read(folder / inside / "config.json", source), source)
+    pixel(read(folder, f"{inside}config.json", source), source)
     config = scheduled(schedule(folder, source), source)
     (weights,) = complete(folder, source, [[inside + name for name in WEIGHTS]])
     return Model(part(UNet2DModel, weights, source, dtype), config, fingerprint=fingerprint(weights))
@@ -47,8 +48,8 @@ def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
 
 def open_latent(folder: Path, source: str, dtype: torch.dtype) -> Model:
     """The pipeline like Stable Diffusion in a folder whose weights may not have been fetched yet."""
-    unet, vae, text = (read(folder / place / "config.json", source) for place in ("unet", "vae", "text_encoder"))
-    latent(read(folder / "model_index.json", source), unet, vae, text, source)
+    unet, vae, text = (read(folder, f"{place}/config.json", source) for place in ("unet", "vae", "text_encoder"))
+    latent(read(folder, "model_index.json", source), unet, vae, text, source)
     config = scheduled(schedule(folder, source), source, latent=True)
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
@@ -72,17 +73,24 @@ def open_latent(folder: Path, source: str, dtype: torch.dtype) -> Model:
 
 
 def schedule(folder: Path, source: str) -> dict:
-    """The configuration of the scheduler in a folder."""
-    place = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
-    return read(place / "scheduler_config.json", source)
+    """The configuration of the scheduler in a folder; DDPM's own, {}, for a network alone."""
+    name = f"{'scheduler/' * (folder / 'scheduler').is_dir()}scheduler_config.json"
+    config = read(folder, name, source)
+    if "_class_name" not in config and ((folder / name).exists() or (folder / "model_index.json").exists()):
+        raise unread(source, folder / name, name)
+    return config
 
 
-def read(path: Path, source: str) -> dict:
-    """A JSON file, {} if it is not there."""
+def read(folder: Path, name: str, source: str) -> dict:
+    """A JSON file in a folder, {} if it is not there."""
+    path = folder / name
     try:
-        return dict(json.loads(path.read_text())) if path.exists() else {}
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"The configuration of {source} is damaged.") from error
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise unread(source, path, name) from error
+    if not isinstance(found, dict):
+        raise unread(source, path, name)
+    return found
 
 
 def complete(folder: Path, source: str, groups: list[list[str]]) -> list[Path]:
@@ -94,14 +102,14 @@ def complete(folder: Path, source: str, groups: list[list[str]]) -> list[Path]:
         weights = next((folder / name for name in names if (folder / name).exists()), None)
         if weights is None:
             raise ModelError(f"{source} has no weights: neither {' nor '.join(names)}.")
-        check(weights, source)
+        check(weights, source, folder)
         found.append(weights)
     return found
 
 
-def check(weights: Path, source: str) -> None:
-    """ModelError if a file of weights is not whole, or holds anything but tensors."""
-    again = "its weights are damaged or not whole: delete them and try again"
+def check(weights: Path, source: str, folder: Path) -> None:
+    """ModelError if a file of weights in a folder is not whole, or holds anything but tensors."""
+    name = weights.relative_to(folder).as_posix()
     try:
         if weights.suffix == ".safetensors":
             with safe_open(weights, "pt") as file:
@@ -109,10 +117,12 @@ def check(weights: Path, source: str) -> None:
         else:  # the restricted unpickler, and nothing wider
             torch.load(weights, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if not flaw(weights, name).endswith("whole"):
+            raise unread(source, weights, name) from error
         message = f"{source} was not loaded: its weights hold something other than tensors, or are damaged."
         raise ModelError(message) from error
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        raise ModelError(f"{source} was not loaded: {again}.") from error
+        raise unread(source, weights, name) from error
 
 
 def part(kind: type[nn.Module], weights: Path, source: str, dtype: torch.dtype) -> nn.Module:
@@ -129,13 +139,17 @@ def part(kind: type[nn.Module], weights: Path, source: str, dtype: torch.dtype) 
         raise ModelError(f"The weights of {source} do not fit its configuration.") from error
     if info["missing_keys"] or info["mismatched_keys"]:
         raise ModelError(f"The weights of {source} do not fit its configuration.")
+    sound(network, source)
     return network.to(device())
 
 
-def fingerprint(path: Path) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of a file of weights; read once as long as it stays the same."""
-    about = path.stat()
-    return _digest(path, about.st_size, about.st_mtime_ns)
+def fingerprint(path: Path) -> str | None:
+    """Twelve hexadecimal digits of a file's SHA-256, read once as long as it stays the same; None if it cannot be."""
+    try:
+        about = path.stat()
+        return _digest(path, about.st_size, about.st_mtime_ns)
+    except OSError:
+        return None
 
 
 @lru_cache(256)

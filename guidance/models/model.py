@@ -43,10 +43,13 @@ class Model:
         self.batch = 1 if self.device.type == "cpu" and area >= 64 * 64 else self.most
         self.short: dict[int, bool] = {}  # by the number of pictures, whether memory was when they first came
 
-    def batched(self) -> Model:
-        """The same network, which sees several pictures at once, as in version 0.1: kernels round accordingly."""
+    def batched(self, most: int = 0) -> Model:
+        """The same network, which sees several pictures at once, as in version 0.1, or no more than `most` of them.
+
+        Kernels round accordingly.
+        """
         model = copy(self)
-        model.batch = self.most
+        model.batch = min(self.batch, most) if most else self.most
         return model
 
     def noise(self, generators: list[torch.Generator]) -> Tensor:

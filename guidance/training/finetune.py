@@ -1,7 +1,7 @@
 """Fine-tune an unconditional diffusers model on pictures of your own, as unit 2 of the course does, and share it."""
 
-import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from guidance.frame import sheet
+from guidance.atomic import written
+from guidance.codec import seen
+from guidance.frame import OutOfMemory, memory, sheet
 from guidance.models import catalogue
 from guidance.models.device import ModelError
-from guidance.models.loading import open_model
 from guidance.models.model import Model
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
@@ -59,23 +60,27 @@ def opened(folder: Path) -> Iterator[Image.Image]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             with Image.open(path) as image:
-                yield ImageOps.exif_transpose(image)
+                yield seen(image)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             continue
 
 
 def streamed(source: str) -> Iterator[Image.Image]:
     """Every picture in the split "train" of a data set of the Hub, "owner/name" or "owner/name@revision"."""
-    try:
-        from datasets import load_dataset
-    except ImportError as error:
-        raise OSError("A data set of the Hub needs another package: pip install datasets") from error
     name, _, revision = source.partition("@")
+    nowhere = f"There is no folder {source}"
+    try:
+        validate_repo_id(name)
+        from datasets import load_dataset
+    except ValueError as error:
+        raise OSError(f"{nowhere}.") from error
+    except ImportError as error:
+        raise OSError(f"{nowhere}, and a data set of the Hub needs another package: pip install datasets") from error
     try:
         for row in load_dataset(name, revision=revision or None, split="train", streaming=True):
             yield from (value for value in row.values() if isinstance(value, Image.Image))
     except Exception as error:  # of many kinds, by what the set is made of
-        raise OSError(f"There is no folder {source}, and no data set on the Hub that can be read.") from error
+        raise OSError(f"{nowhere}, and no data set on the Hub that can be read.") from error
 
 
 def pictures(data: str | Path, size: tuple[int, int], channels: int, most: int = 10_000) -> Tensor:
@@ -107,7 +112,7 @@ def run(
     if push:
         check(push)  # before the work rather than after it
     torch.manual_seed(settings.seed)
-    source = open_model(catalogue.source(model), torch.float32)
+    source = catalogue.opened(model, torch.float32)
     if source.takes_text:
         raise ModelError(f"{model} is told a text: only unconditional models are fine-tuned here.")
     network = source.unet.to(memory_format=torch.contiguous_format).train().requires_grad_(True)
@@ -125,22 +130,41 @@ def run(
         return nn.functional.mse_loss(made.float(), wanted[source.config["prediction_type"]])
 
     def show(network: nn.Module, path: Path) -> None:
-        plain = UNet2DModel.from_config(network.config)  # without what Accelerate has put around it
+        step = int(path.stem.rpartition("-")[2])
+        plain, shown = (UNet2DModel.from_config(network.config) for _ in range(2))  # without what Accelerate adds
         plain.load_state_dict(network.state_dict())
-        learned = {"variance_type": "learned_range"} if plain.config.out_channels > source.channels else {}
-        folder = settings.out / "pipeline"
-        DDPMPipeline(plain, DDPMScheduler.from_config(source.config, **learned)).save_pretrained(folder)
-        made, step = Model(plain.to(source.device), source.config), int(path.stem.rpartition("-")[2])
-        sheet([to_pil_image((picture + 1) / 2) for picture in sampled(made, 16)], 4).save(folder / "samples.png")
-        shutil.copy(folder / "samples.png", settings.out / "part.png")
-        (settings.out / "part.png").replace(path)  # whoever watches the folder sees whole pictures alone
+        shown.load_state_dict(network.state_dict())
+        made = Model(shown.to(source.device), source.config)
+        samples = sheet([to_pil_image((picture + 1) / 2) for picture in sampled(made, 16)], 4)
         base = Path(model).name if Path(model).expanduser().is_dir() else model
         origin = f"base_model: {base}\n" if "/" in base else ""
-        about = {"name": push or settings.out.name, "base": base, "origin": origin, "count": len(pool), "steps": step}
-        (folder / "README.md").write_text(CARD.format(**about))
+        name = push or settings.out.name.lstrip(".")
+        about = {"name": name, "base": base, "origin": origin, "count": len(pool), "steps": step}
+        if step:  # before, there is nothing to keep
+            learned = {"variance_type": "learned_range"} if plain.config.out_channels > source.channels else {}
+            pipeline = DDPMPipeline(plain, DDPMScheduler.from_config(source.config, **learned))
+            with written(settings.out / "pipeline") as folder:
+                pipeline.save_pretrained(folder)
+                samples.save(folder / "samples.png")
+                (folder / "README.md").write_text(CARD.format(**about))
+        with written(path) as part:
+            samples.save(part)
         watch(made, step)
 
-    train(network, loss, settings, show=show)
+    try:
+        with memory():
+            train(network, loss, settings, show=show)
+    except OutOfMemory:
+        if batch == 1:
+            raise
+        short = True
+    else:
+        short = False
+    if short:  # what the step held that failed is given back by now
+        half = -(-batch // 2)
+        print(f"guidance: Memory ran out: from here on {half} pictures at once, and twice the steps to add up.")
+        again = replace(settings, accumulate=2 * settings.accumulate)
+        return run(again, data=data, model=model, batch=half, most=most, push=push, watch=watch)
     if push and PartialState().is_main_process:
         upload(settings.out / "pipeline", push)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from accelerate.utils import is_wandb_available
 from diffusers.training_utils import EMAModel
 from safetensors.torch import save_file
 from tqdm import tqdm
+
+from guidance.atomic import written
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -58,10 +61,14 @@ def train(
     step, seconds, history, window = 0, 0.0, [], []
     checkpoint, parts = settings.out / "checkpoint.pt", {"network": network, "ema": ema, "optimizer": optimizer}
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=accelerator.device, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        step, seconds, history = state["step"], state["seconds"], state["history"]
+        try:
+            state = torch.load(checkpoint, map_location=accelerator.device, weights_only=True)
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            step, seconds, history = state["step"], state["seconds"], state["history"]
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+            said = f"The checkpoint {checkpoint} is not whole, or that of another network: delete it to begin anew."
+            raise OSError(said) from error
 
     def save() -> None:
         """Write checkpoint and curve, once there are any, and show what the averaged network makes by now."""
@@ -70,7 +77,8 @@ def train(
         if step:
             state = {name: part.state_dict() for name, part in parts.items()}
             keep(state | {"step": step, "seconds": seconds, "history": history}, checkpoint)
-            (settings.out / "history.json").write_text(json.dumps(history))
+            with written(settings.out / "history.json") as part:
+                part.write_text(json.dumps(history))
         if history:
             rows = [{"step": step, "loss": value} for step, value in history]
             plot(settings.out / "loss.png", {"loss": rows}, "step", "loss", height=3)
@@ -124,15 +132,16 @@ def train(
 
 def keep(state: object, path: Path) -> None:
     """Write what can be loaded again; a half-written file never replaces a whole one."""
-    torch.save(state, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
+    with written(path) as part:
+        torch.save(state, part)
 
 
 def save_half(network: torch.nn.Module, path: Path) -> None:
     """Write a network's weights as fp16 safetensors, for shipping."""
     path.parent.mkdir(parents=True, exist_ok=True)
     halves = {name: w.half() if w.is_floating_point() else w for name, w in network.state_dict().items()}
-    save_file({name: w.contiguous().cpu() for name, w in halves.items()}, path)
+    with written(path) as part:
+        save_file({name: w.contiguous().cpu() for name, w in halves.items()}, part)
 
 
 def plot(

@@ -128,7 +128,7 @@ def listed() -> dict[str, str]:
 
 def models() -> list[tuple]:
     """The models to choose from: the listed ones, and those that were made here."""
-    made = [] if settings.PUBLIC else sorted(settings.TRAINED.glob("*/pipeline"))
+    made = [] if settings.PUBLIC else sorted(settings.TRAINED.glob("[!.]*/pipeline"))
     return [(t(label), name) for name, label in listed().items()] + [
         (folder.parent.name, f"trained/{folder.parent.name}") for folder in made
     ]

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from html import escape
@@ -15,6 +16,7 @@ import gradio as gr
 from PIL import Image
 
 from guidance import settings
+from guidance.atomic import clear, sync
 from guidance.fields import RecipeError, real
 from guidance.ui.html import pictures
 from guidance.ui.html.words import Say, html, t
@@ -25,9 +27,11 @@ NAME = "finetune"  # the prefix of this tab's element ids
 FEWEST, MOST = 10, 500  # pictures
 EVERY = 50  # steps between samples
 LOOK = 0.5  # seconds between two looks at the process
+FULL = "The pictures could not be kept: is the disk full?"
+going_on, claiming = set[str](), threading.Lock()  # the names under which models are being trained
 KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 FAILED = "The training failed: the last lines of its log are on the console."
-NEEDS = "Fine-tuning here needs another package: pip install -e '.[train]'"
+NEEDS = "Fine-tuning here needs another package: pip install 'diffusion-guidance[train]'"
 
 
 class Tuning(Task):
@@ -35,21 +39,52 @@ class Tuning(Task):
 
     def __init__(self, paths: list[str], model: str, name: str, minutes: float, rate: float, say: Say):
         super().__init__(say)
-        self.out = settings.TRAINED / name
-        (self.out / "pictures").mkdir(parents=True)
-        for k, path in enumerate(paths):
-            copy(path, self.out / "pictures" / f"{k:03d}{Path(path).suffix}")
+        # Until it is through, it lies where no model is looked for.
+        self.out, self.work, self.paths = settings.TRAINED / name, settings.TRAINED / f".{name}", paths
         self.command = [
-            sys.executable, "-m", "guidance", "finetune", "--model", model, "--data", str(self.out / "pictures"),
-            "--out", str(self.out), "--minutes", f"{minutes:g}", "--learning-rate", f"{rate:g}", "--every", f"{EVERY}",
+            sys.executable, "-m", "guidance", "finetune", "--tethered", "--model", model,
+            "--data", str(self.work / "pictures"), "--out", str(self.work), "--minutes", f"{minutes:g}",
+            "--learning-rate", f"{rate:g}", "--every", f"{EVERY}",
         ]  # fmt: skip
 
     def go(self) -> Iterator[Shown]:
-        """The process, watched until it is through; closing this ends it."""
-        log = self.out / "log.txt"
-        with log.open("w") as file:
-            process = subprocess.Popen(self.command, stdout=file, stderr=subprocess.STDOUT, cwd=settings.ROOT,
-                                       env=settings.handed_on())  # fmt: skip
+        """The process, watched until it is through; closing this ends it and keeps the model as it is then."""
+        with claiming:
+            free(self.out.name)
+            going_on.add(self.out.name)
+        try:
+            self.prepare()
+            yield from self.watched()
+        except GeneratorExit:
+            self.keep()
+            raise
+        finally:
+            clear(self.work)
+            going_on.discard(self.out.name)
+
+    def keep(self) -> None:
+        """Have the model offered, if there is one by now."""
+        if (self.work / "pipeline").is_dir():
+            clear(self.out)
+            self.work.replace(self.out)
+            sync(self.out.parent)
+
+    def prepare(self) -> None:
+        """Keep the pictures where the process finds them."""
+        try:
+            clear(self.work)  # of a run that was killed
+            (self.work / "pictures").mkdir(parents=True)
+            for k, path in enumerate(self.paths):
+                copy(path, self.work / "pictures" / f"{k:03d}{Path(path).suffix}")
+        except OSError as error:
+            raise RecipeError(FULL) from error
+
+    def watched(self) -> Iterator[Shown]:
+        """The process from start to end."""
+        log = self.work / "log.txt"
+        with log.open("w") as file:  # the pipe is closed when this process dies, by which the other one knows
+            process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT,
+                                       env=settings.handed_on(), start_new_session=True)  # fmt: skip
         try:
             seen = None
             while True:
@@ -65,23 +100,25 @@ class Tuning(Task):
         finally:
             process.terminate()
             process.wait()
+            process.stdin.close()
         if process.returncode:
             print(log.read_text()[-2000:], file=sys.stderr)
             yield self.status("error", last_words(log.read_text()))
             return
-        done = f"Done: choose trained/{self.out.name} as the model in the other tabs."
-        yield {"view": self.view()} | self.status("done", done)
+        shown = {"view": self.view()}
+        self.keep()
+        yield shown | self.status("done", f"Done: choose trained/{self.out.name} as the model in the other tabs.")
 
     def newest(self) -> Path | None:
         """The last sheet of samples."""
-        return max(self.out.glob("samples-*.png"), default=None)
+        return max(self.work.glob("samples-*.png"), default=None)
 
     def view(self) -> str:
         """The first and the last samples, and the loss."""
-        sheets = sorted(self.out.glob("samples-*.png"))
+        sheets = sorted(self.work.glob("samples-*.png"))
         if not sheets:
             return ""
-        record = self.out / "history.json"
+        record = self.work / "history.json"
         history = json.loads(record.read_text()) if record.exists() else []
         plot = pictures.curve([loss for _, loss in history], len(history), self.say("loss"))
         shots = ""
@@ -99,8 +136,14 @@ class Tuning(Task):
     def end(self, begun: bool) -> Shown:
         """What stays after a stop: the model as of its last samples."""
         kept = f"Stopped. The model is kept as of its last samples: trained/{self.out.name}."
-        text = kept if begun and (self.out / "history.json").exists() else "Stopped."
+        text = kept if begun and (self.out / "pipeline").is_dir() else "Stopped."
         return self.status("stopped", text)
+
+
+def free(name: str) -> None:
+    """RecipeError if a model has this name, or is being trained under it."""
+    if name in going_on or (settings.TRAINED / name / "pipeline").is_dir():
+        raise RecipeError("There is a model of that name already: choose another.")
 
 
 def going(log: Path) -> str:
@@ -125,8 +168,7 @@ def asked(say: Say, values: dict[str, object]) -> Tuning:
         raise RecipeError(f"Fine-tuning takes {FEWEST} to {MOST} pictures.")
     if not (isinstance(name, str) and KIND.fullmatch(name)):
         raise RecipeError("The name must be small letters, digits and hyphens, such as my-pictures.")
-    if (settings.TRAINED / name).exists():
-        raise RecipeError("There is a model of that name already: choose another.")
+    free(name)
     controls.offered(model)
     minutes, rate = real("Minutes", values["minutes"], 0.05, 24 * 60), real("Learning rate", values["rate"], 1e-7, 1e-2)
     return Tuning([file["path"] for file in files], str(model), name, minutes, rate, say)

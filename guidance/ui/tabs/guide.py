@@ -235,7 +235,10 @@ def unpacked(held: object) -> Image.Image | None:
 def folded_picture(name: str, info, key: str) -> gr.Image:
     """Where a picture can be given."""
     with gr.Accordion(t(info.title), open=False, elem_id=f"{name}-{key}", elem_classes="g-given"):
-        return gr.Image(label=t("Picture"), type="filepath", sources=["upload", "clipboard"], height=180, buttons=[])
+        return gr.Image(
+            label=t("Picture"), type="filepath", image_mode=None, sources=["upload", "clipboard"], height=180,
+            buttons=[],
+        )  # fmt: skip
 
 
 def comparison(name: str, kind: type[Guide], own: Look) -> dict[str, Component]:
