@@ -15,6 +15,7 @@ class Contrast(LossGuide):
     curve: ClassVar[str] = "contrast"
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     words: ClassVar[dict[str, str]] = {
         "Contrast": "对比度", "contrast": "对比度",
         "From flat, 0, to black and white, 1.": "从平淡（0）到黑白分明（1）。",

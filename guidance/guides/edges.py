@@ -36,6 +36,7 @@ class Edges(LossGuide):
     about: ClassVar[str] = "Paint pictures whose edges lie where a drawing has its lines."
     curve: ClassVar[str] = "edges"
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
     brings: ClassVar[dict[str, dict]] = {
         "normalized": {"scale": 0.15, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from guidance.sampling.sample import Predict
     from guidance.sampling.schedule import Schedule
 
+BAND = 16  # around what is held the picture fades over so small a part of a side
+
 
 class Hold(Guide):
     """Toward a picture of which part is held (RePaint: Lugmayr et al. 2022, arXiv:2201.09865)."""
@@ -66,14 +68,18 @@ class Hold(Guide):
         return held
 
     def steer(self, predict: Predict, run: Run, curve: str) -> Predict:
-        """`predict` whose estimate is the picture where it is held."""
-        from torch.nn.functional import interpolate
+        """`predict` whose estimate is the picture where it is held, and a little so around: there is no seam then."""
+        from torch.nn.functional import avg_pool2d, interpolate
 
         from guidance.sampling.guides import replaced
 
         known = run.model.encode(run.picture(self.image, self.label))
         held = (interpolate(self.part(run), known.shape[2:], mode="area") >= 0.5).float()
-        return replaced(predict, lambda x0: held * (known - x0), run.schedule, curve, self.weights(run.schedule))
+        band, soft = max(1, min(known.shape[2:]) // BAND), held
+        for _ in range(2):
+            soft = avg_pool2d(soft, 2 * band + 1, 1, band)
+        soft = soft.maximum(held)
+        return replaced(predict, lambda x0: soft * (known - x0), run.schedule, curve, self.weights(run.schedule))
 
     def end(self, x_0: Tensor, run: Run) -> Tensor:
         """The pictures with what is held, to the last bit; of latents, as near as they come."""

@@ -49,9 +49,10 @@ class Palette(LossGuide):
     curve: ClassVar[str] = "palette"
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
     brings: ClassVar[dict[str, dict]] = {
-        "normalized": {"scale": 0.3, "weight": "late", "start": 0.1}, "course": {"scale": 40.0, "weight": "constant"}
+        "normalized": {"scale": 0.5, "weight": "late", "start": 0.1}, "course": {"scale": 40.0, "weight": "constant"}
     }  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Palette": "调色板", "palette": "调色板", "Colours": "颜色",

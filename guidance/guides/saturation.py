@@ -15,6 +15,7 @@ class Saturation(LossGuide):
     curve: ClassVar[str] = "saturation"
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     words: ClassVar[dict[str, str]] = {
         "Saturation": "饱和度", "saturation": "饱和度",
         "From grey, 0, to pure colours, 1.": "从灰（0）到纯色（1）。",

@@ -35,7 +35,13 @@ class Sketch(LossGuide):
     curve: ClassVar[str] = "sketch"
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
+    # Late, for by then the scene has chosen itself, and what is not painted stays free.
+    brings: ClassVar[dict[str, dict]] = {
+        "normalized": {"scale": 0.4, "weight": "constant", "start": 0.4},
+        "course": {"scale": 40.0, "weight": "constant"},
+    }  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Sketch": "草图", "sketch": "草图",
         "Blobs of colour; what stays clear is free. Base64 of a PNG or WebP of at most 256 px.":
@@ -49,11 +55,14 @@ class Sketch(LossGuide):
         control="sketch", front=True,
     )  # fmt: skip
 
+    def region(self, run: Run) -> Tensor:
+        """Where something is painted, (1, 1, H, W) in [0, 1]: elsewhere no step is bent."""
+        region, cover = super().region(run), run.layers(self.image, self.label)[1]
+        return cover if region is None else cover * region
+
     def objective(self, run: Run) -> Loss:
         """How far the pictures are from the sketch where something is painted, both blurred."""
-        colors, cover = run.layers(self.image, self.label)
-        if (region := self.region(run)) is not None:
-            cover = cover * region
+        colors, cover = run.layers(self.image, self.label)[0], self.region(run)
         share = blurred(cover)
         wanted, total = blurred(colors * cover), share.sum().clamp_min(1e-6)
 

@@ -14,6 +14,7 @@ class Symmetry(LossGuide):
     curve: ClassVar[str] = "symmetry"
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     words: ClassVar[dict[str, str]] = {
         "Symmetry": "对称", "symmetry": "对称",
         "Paint pictures whose halves mirror each other.": "画左右两半互为镜像的图片。",

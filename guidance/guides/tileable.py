@@ -22,6 +22,7 @@ class Tileable(LossGuide):
     curve: ClassVar[str] = "tileable edges"
     fades: ClassVar[bool] = True
     alone: ClassVar[bool] = False
+    sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
     brings: ClassVar[dict[str, dict]] = {
         "normalized": {"scale": 0.2, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
