@@ -136,3 +136,16 @@ def test_old_runs_are_forgotten_as_soon_as_what_they_show_takes_too_much(monkeyp
         keys.append(page.start(work).key)
         followed(page, keys[-1])
     assert list(page.jobs) == keys[-3:]
+
+
+def test_of_runs_that_show_little_the_last_ones_are_kept(monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_KEPT", 2)
+    page, keys = Jobs(), []
+    for _ in range(5):
+        work = Work(1)
+        work.go.release()
+        keys.append(page.start(work).key)
+        followed(page, keys[-1])
+    assert list(page.jobs) == keys[-3:]
+    page.forget(keys[-1])
+    assert list(page.jobs) == keys[-3:-1]

@@ -22,7 +22,8 @@ from guidance.ui.html.film import Film
 from guidance.ui.html.grids import table
 from guidance.ui.html.words import Say
 from guidance.ui.runs.grids import Grid
-from guidance.ui.runs.jobs import Jobs, Runner, Shown, Task
+from guidance.ui.runs.jobs import Jobs, Shown, Task
+from guidance.ui.runs.runner import Runner
 
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 SHARE = 20  # of a run's time that previews may take: one in so many seconds
