@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import ctypes
 import logging
 import secrets
 import threading
@@ -9,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 from guidance.fields import RecipeError
 from guidance.ui.html import pictures
@@ -25,6 +26,7 @@ SHARE = 8  # of those that run and wait, a visitor of a public page
 GRACE = 45.0  # seconds that a run goes on with nobody looking
 UNSEEN = 10.0  # and that one waits at which nobody has looked yet, and that somebody follows who does not listen
 TICK = 0.05  # seconds between two looks at a run
+TRIM = 10.0  # and between two times that memory is given back
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
 FULL = "Too many people are painting right now: try again in a minute."
 
@@ -41,6 +43,12 @@ def sentence(error: Exception) -> str:
         return str(error)
     log.error("A run failed.", exc_info=error)
     return WENT_WRONG
+
+
+def give_back() -> None:
+    """Have the C library give freed memory back: glibc would keep it, in pieces, as much again as a page needs."""
+    with suppress(OSError, TypeError, AttributeError):  # where there is another
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Task(ABC):
@@ -85,6 +93,9 @@ class Task(ABC):
     def pulse(self) -> Shown:
         """What has changed between two steps."""
         return {}
+
+    def release(self) -> None:  # noqa: B027
+        """Let go of what is needed no more when all is over."""
 
 
 class Job:
@@ -135,6 +146,7 @@ class Jobs:
         self.line: list[Job] = []  # running and waiting, as they were asked for
         self.moved = threading.Condition()
         self.ended, self.refused = Counter[str](), 0  # runs by their outcomes, and those that were not let in
+        self.trimmed = time.monotonic()
 
     def start(self, work: Task) -> Job:
         """Begin a run in a thread of its own; RecipeError when too many wait, or too many of one visitor's."""
@@ -176,6 +188,7 @@ class Jobs:
             waited = (job.begun if begun else now) - job.asked
             log.info("run=%s what=%s outcome=%s waited=%.2f took=%.2f", job.number, job.work.what, outcome, waited,
                      now - job.asked - waited)  # fmt: skip
+            job.work.release()
             with self.moved:
                 self.ended[outcome] += 1
                 job.state = "over"
@@ -183,6 +196,9 @@ class Jobs:
                 if job.work.waits:
                     self.line.remove(job)
                 self.moved.notify_all()
+            if now - self.trimmed > TRIM:
+                self.trimmed = now
+                give_back()
 
     def turn(self, job: Job) -> bool:
         """Wait until it is this run's turn; False if it is wanted no more."""

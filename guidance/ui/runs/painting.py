@@ -184,6 +184,10 @@ class Painting(Task):
             return {}
         return self.status("running", self.doing)
 
+    def release(self) -> None:
+        """Only what is shown stays: the pictures of all steps take ten times as much."""
+        self.images, self.losses, self.film = {}, {}, None
+
     def end(self, begun: bool) -> Shown:
         """What stays after a stop; the last preview does."""
         text = f"Stopped at step {self.step} of {self.steps}." if self.step else "Stopped."
@@ -262,6 +266,10 @@ class Live(Task):
         shown = {label: other for label, other in variants.items() if other in images}
         seen = View(recipe, shown, images, False, say=self.say)
         yield {"view": painting.render(seen)} | self.status("running", "Live")
+
+    def release(self) -> None:
+        """Only what is shown stays."""
+        self.painting.release()
 
     def end(self, begun: bool) -> Shown:
         """What stays after a stop."""
