@@ -38,6 +38,9 @@ class Work:
     def pulse(self) -> jobs.Shown:
         return {}
 
+    def release(self) -> None:
+        self.released = True
+
     def end(self, begun: bool) -> jobs.Shown:
         return {"status": f"stopped {begun}"}
 
@@ -136,3 +139,23 @@ def test_old_runs_are_forgotten_as_soon_as_what_they_show_takes_too_much(monkeyp
         keys.append(page.start(work).key)
         followed(page, keys[-1])
     assert list(page.jobs) == keys[-3:]
+
+
+def test_of_runs_that_show_little_the_last_ones_are_kept(monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_KEPT", 2)
+    page, keys = Jobs(), []
+    for _ in range(5):
+        work = Work(1)
+        work.go.release()
+        keys.append(page.start(work).key)
+        followed(page, keys[-1])
+    assert list(page.jobs) == keys[-3:]
+    page.forget(keys[-1])
+    assert list(page.jobs) == keys[-3:-1]
+
+
+def test_what_a_run_needed_is_let_go_when_it_is_over():
+    page, work = Jobs(), Work(1)
+    work.go.release()
+    followed(page, page.start(work).key)
+    assert work.released

@@ -154,6 +154,7 @@ def test_a_call_whose_caller_goes_away_is_stopped_at_once(demo, compute):
     began = time.monotonic()
     until(lambda: compute.over)
     assert time.monotonic() - began < jobs.GRACE / 3
+    until(lambda: not line(demo).jobs)  # and nothing is kept of it
 
 
 def test_only_the_last_one_that_follows_a_run_is_served(demo):
@@ -166,3 +167,14 @@ def test_only_the_last_one_that_follows_a_run_is_served(demo):
     ends = [client.get("queue/data", params={"session_hash": f"follower {k}"}).text for k in range(4)]
     assert all("process_completed" in text for text in ends)
     assert line(demo).jobs[key].state == "running"
+
+
+def test_who_follows_and_does_not_listen_is_told_nothing_and_holds_no_place(demo, monkeypatch):
+    monkeypatch.setattr(jobs, "UNSEEN", 0.5)
+    client = visitor(demo, "192.0.2.6")
+    key, _ = press(demo, client, steps=200)
+    fn = next(fn for fn in demo.fns.values() if fn.name == "follow" and fn.fn.__self__ is begin(demo).fn.__self__)
+    client.post("queue/join", json={"fn_index": fn._id, "data": [key], "session_hash": "deaf"})
+    until(lambda: demo._queue.get_active_worker_count() == 0)
+    messages = demo._queue.pending_messages_per_session["deaf"]
+    assert messages.qsize() < 6  # that it began and ended, of two hundred steps

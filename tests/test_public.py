@@ -31,7 +31,7 @@ from tests.hostile import CLIENT, FILES, REQUESTS, VALUES, Hostile, described, w
 # Paths of this machine that no answer may name.
 SECRETS = (str(Path(__file__).parent.parent), str(Path(page.gr.__file__).parent), str(Path.home()) + "/")
 OFFERED = "johnowhitaker/ddpm-butterflies-32px"
-ENDPOINTS = ["color", "clip", "digits", "brightness", "paint"]
+ENDPOINTS = [*map(guides.endpoint, guides.every().values()), "paint"]
 TOO_MUCH = "Pictures times steps may be at most 100 here, and this comes to {} or more: ask for fewer."
 TOO_OFTEN = r"That was more than {} runs in a minute; please go on in \d+ s\."
 

@@ -25,6 +25,7 @@ from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, form, 
 from guidance.ui import page
 from guidance.ui.html import pictures, words
 from guidance.ui.runs import jobs, painting
+from guidance.ui.runs.runner import Runner
 from guidance.ui.tabs import color, controls, digits, prompt
 from guidance.ui.tabs.guide import COUNT, PAINTED, beside
 from tests.fake import LISTED, PAGE, WRONG, Fake, read
@@ -50,12 +51,12 @@ def handlers(name: str) -> list:
     return [fn for fn in built().fns.values() if fn.name == name]
 
 
-def runner(kind: type) -> jobs.Runner:
+def runner(kind: type) -> Runner:
     """What the tab of a guide begins."""
     return handlers("begin")[KINDS.index(kind)].fn.__self__
 
 
-def standing(runner: jobs.Runner, **changes: object) -> dict:
+def standing(runner: Runner, **changes: object) -> dict:
     """The values of a tab's controls as they stand, with some changed, by control."""
     assert not set(changes) - set(runner.names.values())
     return {control: changes.get(name, control.value) for control, name in runner.names.items()}

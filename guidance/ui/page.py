@@ -202,9 +202,10 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
 
     def recalled(texts: str) -> list:
         good = []
-        for text in json.loads(texts)[-len(panels):]:
-            with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
-                good.append(come_back(panels, text))
+        with suppress(ValueError, TypeError):  # of what is no list, whatever it is
+            for text in json.loads(texts)[-len(panels):]:
+                with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
+                    good.append(come_back(panels, text))
         return restore(panels, good)
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(

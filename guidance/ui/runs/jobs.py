@@ -2,19 +2,18 @@
 
 import asyncio
 import contextvars
+import ctypes
 import logging
 import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
-
-import gradio as gr
+from contextlib import closing, suppress
 
 from guidance.fields import RecipeError
-from guidance.ui.html import pictures, words
+from guidance.ui.html import pictures
 from guidance.ui.html.words import Say
 from guidance.ui.runs.heard import listener
 
@@ -22,11 +21,12 @@ log = logging.getLogger(__name__)
 
 RUNS = 2  # at once; the device takes one step at a time anyway, and more would make all of them wait
 LINE = 64  # that may wait; one more is turned away with a sentence
-KEPT = 32_000_000  # bytes of finished ones that can still be looked at, the last ones
+KEPT, MOST_KEPT = 32_000_000, 200  # bytes and number of finished ones that can still be looked at, the last ones
 SHARE = 8  # of those that run and wait, a visitor of a public page
 GRACE = 45.0  # seconds that a run goes on with nobody looking
-UNSEEN = 10.0  # and that one waits at which nobody has looked yet
+UNSEEN = 10.0  # and that one waits at which nobody has looked yet, and that somebody follows who does not listen
 TICK = 0.05  # seconds between two looks at a run
+TRIM = 10.0  # and between two times that memory is given back
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
 FULL = "Too many people are painting right now: try again in a minute."
 
@@ -43,6 +43,12 @@ def sentence(error: Exception) -> str:
         return str(error)
     log.error("A run failed.", exc_info=error)
     return WENT_WRONG
+
+
+def give_back() -> None:
+    """Have the C library give freed memory back: glibc would keep it, in pieces, as much again as a page needs."""
+    with suppress(OSError, TypeError, AttributeError):  # where there is another
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Task(ABC):
@@ -87,6 +93,9 @@ class Task(ABC):
     def pulse(self) -> Shown:
         """What has changed between two steps."""
         return {}
+
+    def release(self) -> None:  # noqa: B027
+        """Let go of what is needed no more when all is over."""
 
 
 class Job:
@@ -137,6 +146,7 @@ class Jobs:
         self.line: list[Job] = []  # running and waiting, as they were asked for
         self.moved = threading.Condition()
         self.ended, self.refused = Counter[str](), 0  # runs by their outcomes, and those that were not let in
+        self.trimmed = time.monotonic()
 
     def start(self, work: Task) -> Job:
         """Begin a run in a thread of its own; RecipeError when too many wait, or too many of one visitor's."""
@@ -151,11 +161,10 @@ class Jobs:
                     raise RecipeError(few if crowded else FULL)
                 self.line.append(job)
             self.jobs[job.key] = job
-            over = [job for job in self.jobs.values() if job.state == "over"]
+            over = deque(job for job in self.jobs.values() if job.state == "over")
             held = sum(job.size for job in over)
-            for old in over:
-                if held > KEPT:
-                    held -= self.jobs.pop(old.key).size
+            while held > KEPT or len(over) > MOST_KEPT:
+                held -= self.jobs.pop(over.popleft().key).size
         context = contextvars.copy_context()  # carries whose request it is, which ZeroGPU asks for
         threading.Thread(target=context.run, args=(self.run, job), daemon=True).start()
         return job
@@ -179,6 +188,7 @@ class Jobs:
             waited = (job.begun if begun else now) - job.asked
             log.info("run=%s what=%s outcome=%s waited=%.2f took=%.2f", job.number, job.work.what, outcome, waited,
                      now - job.asked - waited)  # fmt: skip
+            job.work.release()
             with self.moved:
                 self.ended[outcome] += 1
                 job.state = "over"
@@ -186,6 +196,9 @@ class Jobs:
                 if job.work.waits:
                     self.line.remove(job)
                 self.moved.notify_all()
+            if now - self.trimmed > TRIM:
+                self.trimmed = now
+                give_back()
 
     def turn(self, job: Job) -> bool:
         """Wait until it is this run's turn; False if it is wanted no more."""
@@ -211,19 +224,28 @@ class Jobs:
 
         return sorted(self.line, key=turn)
 
-    def stop(self, key: str) -> None:
+    def find(self, key: object) -> Job | None:
+        """The run of a key, whatever that is."""
+        return self.jobs.get(key) if isinstance(key, str) else None
+
+    def stop(self, key: object) -> None:
         """Stop a run within one step."""
-        if job := self.jobs.get(key):
+        if job := self.find(key):
             job.stopping = True
             with self.moved:
                 self.moved.notify_all()
 
-    async def follow(self, key: str) -> AsyncIterator[tuple[Shown, bool]]:
+    def forget(self, key: str) -> None:
+        """Stop a run that nobody will look at again, wherever it is."""
+        self.stop(key)
+        self.jobs.pop(key, None)
+
+    async def follow(self, key: object) -> AsyncIterator[tuple[Shown, bool]]:
         """What a run shows, as it changes, and whether it is over; nothing for a key that is none.
 
         Nothing is shown while nobody listens, and the last one that follows a run is the only one.
         """
-        job, seen, listens = self.jobs.get(key), -1, listener()
+        job, seen, listens = self.find(key), -1, listener()
         me, heard = object(), time.monotonic()
         if job:
             job.follower = me
@@ -239,53 +261,6 @@ class Jobs:
                     seen = now
                 if over:
                     return
-            elif time.monotonic() - heard > GRACE:
+            elif time.monotonic() - heard > UNSEEN:
                 return
             await asyncio.sleep(TICK)
-
-
-class Runner:
-    """The handlers of a tab: `ask(say, values)` makes a task, shown at `places`, of its controls' values by name."""
-
-    def __init__(self, jobs: Jobs, ask: Callable[[Say, dict], Task], places: tuple[str, ...],
-                 follower: Callable[[Say, dict], Task] | None = None):  # fmt: skip
-        self.jobs, self.ask, self.places, self.follower = jobs, ask, places, follower
-        self.names: dict[object, str] = {}  # of the controls
-
-    def begin(self, values: dict, request: gr.Request) -> tuple:
-        """Ask for a task by the values of the controls: (its key, status, the button that began it, Stop)."""
-        say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
-        before = self.jobs.jobs.get(asked.pop("key", ""))
-        asked.pop("live", None)
-        try:
-            job = self.jobs.start(self.ask(say, asked))
-        except Exception as error:
-            return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
-        if before and not before.work.waits:  # it has followed the controls until now
-            self.jobs.stop(before.key)
-        status = pictures.status("waiting", say("Waiting for a turn"))
-        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
-
-    def live(self, values: dict, request: gr.Request) -> tuple:
-        """Have what goes on follow the controls, or begin to: (its key, status)."""
-        say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
-        key, on = asked.pop("key"), asked.pop("live")
-        if on is not True:
-            return gr.skip(), gr.skip()
-        try:
-            work, job = self.follower(say, asked), self.jobs.jobs.get(key)
-            going = job and not job.work.waits and not job.stopping
-            if not work or going and job.work.turn(work):
-                return gr.skip(), gr.skip()
-            return self.jobs.start(work).key, gr.skip()
-        except Exception as error:
-            return gr.skip(), pictures.status("error", say(sentence(error)))
-
-    async def follow(self, key: str) -> AsyncIterator[tuple]:
-        """What a task shows, again and again: (*places, both buttons); nothing changes for a key that is none."""
-        job = self.jobs.jobs.get(key)
-        async for shown, over in self.jobs.follow(key):
-            changed = [shown.get(place, gr.skip()) for place in self.places]
-            yield *changed, gr.Button(interactive=over or not job.work.waits), gr.Button(interactive=not over)
-        # Gradio would empty what a generator that yields nothing could have changed.
-        yield *[gr.skip()] * len(self.places), gr.Button(interactive=True), gr.Button(interactive=False)

@@ -22,7 +22,8 @@ from guidance.ui.html.film import Film
 from guidance.ui.html.grids import table
 from guidance.ui.html.words import Say
 from guidance.ui.runs.grids import Grid
-from guidance.ui.runs.jobs import Jobs, Runner, Shown, Task
+from guidance.ui.runs.jobs import Jobs, Shown, Task
+from guidance.ui.runs.runner import Runner
 
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 SHARE = 20  # of a run's time that previews may take: one in so many seconds
@@ -183,6 +184,10 @@ class Painting(Task):
             return {}
         return self.status("running", self.doing)
 
+    def release(self) -> None:
+        """Only what is shown stays: the pictures of all steps take ten times as much."""
+        self.images, self.losses, self.film = {}, {}, None
+
     def end(self, begun: bool) -> Shown:
         """What stays after a stop; the last preview does."""
         text = f"Stopped at step {self.step} of {self.steps}." if self.step else "Stopped."
@@ -261,6 +266,10 @@ class Live(Task):
         shown = {label: other for label, other in variants.items() if other in images}
         seen = View(recipe, shown, images, False, say=self.say)
         yield {"view": painting.render(seen)} | self.status("running", "Live")
+
+    def release(self) -> None:
+        """Only what is shown stays."""
+        self.painting.release()
 
     def end(self, begun: bool) -> Shown:
         """What stays after a stop."""

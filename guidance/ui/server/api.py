@@ -133,7 +133,7 @@ async def painted(recipe: Callable[[], Recipe], compute: painting.Compute, line:
                 told = time.monotonic()
                 yield []
     finally:
-        line.stop(job.key)
+        line.forget(job.key)
     if work.wrong:
         raise gr.Error(work.wrong, print_exception=False)
     yield work.files

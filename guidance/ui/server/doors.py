@@ -64,8 +64,8 @@ class Sessions(StateHolder):
 def fitting(block_fn, inputs: list) -> None:
     """RecipeError unless there are as many values as a function has, and files where they belong and from here."""
     if len(inputs) != len(block_fn.inputs):
-        names = parameters(block_fn)
-        raise RecipeError(f"This endpoint takes so many values, in this order: {', '.join(names)}.")
+        order = f"This endpoint takes so many values, in this order: {', '.join(parameters(block_fn))}."
+        raise RecipeError(order if block_fn.api_visibility == "public" else NOT_UNDERSTOOD)
     for component, value in zip(block_fn.inputs, inputs, strict=True):
         found = files(value)
         if found and not isinstance(component, FILES):

@@ -20,7 +20,8 @@ from guidance.atomic import clear, sync
 from guidance.fields import RecipeError, real
 from guidance.ui.html import pictures
 from guidance.ui.html.words import Say, html, t
-from guidance.ui.runs.jobs import Jobs, Runner, Shown, Task
+from guidance.ui.runs.jobs import Jobs, Shown, Task
+from guidance.ui.runs.runner import Runner
 from guidance.ui.tabs import controls, stage
 
 NAME = "finetune"  # the prefix of this tab's element ids

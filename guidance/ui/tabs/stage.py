@@ -15,8 +15,9 @@ from guidance.recipe import Recipe
 from guidance.ui.html import pictures, words
 from guidance.ui.html.welcome import Welcome, how_it_works
 from guidance.ui.html.words import html, t
-from guidance.ui.runs.jobs import Runner, sentence
+from guidance.ui.runs.jobs import sentence
 from guidance.ui.runs.painting import pretty
+from guidance.ui.runs.runner import Runner
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
 QUICK = {"queue": False} | PRIVATE  # for events that compute nothing

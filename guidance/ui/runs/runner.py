@@ -1,0 +1,56 @@
+"""The handlers of a tab: what happens between its controls and its runs."""
+
+from collections.abc import AsyncIterator, Callable
+
+import gradio as gr
+
+from guidance.ui.html import pictures, words
+from guidance.ui.html.words import Say
+from guidance.ui.runs.jobs import Jobs, Task, sentence
+
+
+class Runner:
+    """The handlers of a tab: `ask(say, values)` makes a task, shown at `places`, of its controls' values by name."""
+
+    def __init__(self, jobs: Jobs, ask: Callable[[Say, dict], Task], places: tuple[str, ...],
+                 follower: Callable[[Say, dict], Task] | None = None):  # fmt: skip
+        self.jobs, self.ask, self.places, self.follower = jobs, ask, places, follower
+        self.names: dict[object, str] = {}  # of the controls
+
+    def begin(self, values: dict, request: gr.Request) -> tuple:
+        """Ask for a task by the values of the controls: (its key, status, the button that began it, Stop)."""
+        say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
+        before = self.jobs.find(asked.pop("key", ""))
+        asked.pop("live", None)
+        try:
+            job = self.jobs.start(self.ask(say, asked))
+        except Exception as error:
+            return "", pictures.status("error", say(sentence(error))), gr.skip(), gr.skip()
+        if before and not before.work.waits:  # it has followed the controls until now
+            self.jobs.stop(before.key)
+        status = pictures.status("waiting", say("Waiting for a turn"))
+        return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
+
+    def live(self, values: dict, request: gr.Request) -> tuple:
+        """Have what goes on follow the controls, or begin to: (its key, status)."""
+        say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
+        key, on = asked.pop("key"), asked.pop("live")
+        if on is not True:
+            return gr.skip(), gr.skip()
+        try:
+            work, job = self.follower(say, asked), self.jobs.find(key)
+            going = job and not job.work.waits and not job.stopping
+            if not work or going and job.work.turn(work):
+                return gr.skip(), gr.skip()
+            return self.jobs.start(work).key, gr.skip()
+        except Exception as error:
+            return gr.skip(), pictures.status("error", say(sentence(error)))
+
+    async def follow(self, key: object) -> AsyncIterator[tuple]:
+        """What a task shows, again and again: (*places, both buttons); nothing changes for a key that is none."""
+        job = self.jobs.find(key)
+        async for shown, over in self.jobs.follow(key):
+            changed = [shown.get(place, gr.skip()) for place in self.places]
+            yield *changed, gr.Button(interactive=over or not job.work.waits), gr.Button(interactive=not over)
+        # Gradio would empty what a generator that yields nothing could have changed.
+        yield *[gr.skip()] * len(self.places), gr.Button(interactive=True), gr.Button(interactive=False)
