@@ -29,7 +29,7 @@ from tests.exact import tiny_unet
 SIGNALS = {signal.SIGKILL: 0.6, signal.SIGTERM: 0.2, signal.SIGINT: 0.2}
 KINDS = {"painting": 0.45, "tuning": 0.45, "page": 0.1}
 PATIENCE = 5.0  # seconds after which nothing may be left
-STEPS, EVERY = 24, 3
+STEPS, EVERY = 12, 3
 
 
 def start(work: Callable[[], int], log: Path) -> int:
@@ -40,7 +40,6 @@ def start(work: Callable[[], int], log: Path) -> int:
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        signal.signal(signal.SIGINT, interrupted)
         code = work()
         sys.stdout.flush()
     except BaseException as error:
@@ -198,6 +197,7 @@ def program() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGINT, interrupted)  # as in a program; the processes inherit it
     chance, until = random.Random(options.seed), time.monotonic() + options.minutes * 60
     kills, faults, waits, ends = collections.Counter(), [], [], 0
     with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -224,6 +225,11 @@ def test_where_there_is_no_memory_for_one_picture_a_sentence_says_so(monkeypatch
     with pytest.raises(GuidanceError, match="^There is not enough memory"):
         list(generate(ColorRecipe(steps=2, count=2)))
     assert asked == [2, 1]
+
+
+def test_nothing_depends_on_a_clock_that_somebody_may_set():
+    paths = [*(ROOT / "guidance").rglob("*.py"), *(ROOT / "guidance").rglob("*.js")]
+    assert not [path.name for path in paths if re.search(r"\btime\.time\(|datetime\.(now|utcnow)", path.read_text())]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal.")

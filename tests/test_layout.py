@@ -24,7 +24,8 @@ BELOW = {
     "engine": {"fields", "sampling", "models", "guides", "recipe", "frame", "parts"},
     "training": {"settings", "atomic", "codec", "sampling", "models", "frame"},
     "evaluation": {
-        "settings", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine", "training"
+        "settings", "atomic", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine",
+        "training",
     },
     "bench": {"settings", "sampling", "models", "guides", "recipe", "engine", "ui"},
     "ui": {

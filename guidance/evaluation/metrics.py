@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from guidance.atomic import written
 from guidance.cielab import lab
 from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES
 
@@ -79,4 +80,5 @@ class Table:
             print("| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
         cells = [f"{value:.{self.digits}g}" if isinstance(value, float) else str(value) for value in row.values()]
         print("| " + " | ".join(cells) + " |", flush=True)
-        self.path.write_text(json.dumps(self.rows, indent=1))
+        with written(self.path) as part:
+            part.write_text(json.dumps(self.rows, indent=1))

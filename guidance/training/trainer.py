@@ -160,4 +160,5 @@ def plot(
             axes.axvline(mark, color="grey", linewidth=0.8, linestyle=":")
         axes.set(**{"xlabel": x, "ylabel": y, "yscale": "log" if y in ("Frechet", "loss") else "linear"} | names)
         axes.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    with written(path) as part:
+        figure.savefig(part, dpi=110)
