@@ -61,6 +61,7 @@ window.guidance.blend = (guides => {
   const cards = list => [...list.children].map(node => node.card);
 
   const folds = field => field.control === 'mask' && !field.front;  // under its own name
+  const brief = help => help.replace(/[.;。；]\s*(base64|不超过).*$/i, '');  // how programs send pictures is nothing to visitors
   const row = (field, card, node, change) => {
     const id = `blend-field-${++made}`, kind = kinds.get(card.guide);
     const tell = given => {
@@ -69,7 +70,7 @@ window.guidance.blend = (guides => {
       change();
     };
     const control = [controls[field.control](field, card, tell, node)].flat();
-    const help = element('small', {id: `${id}-help`, textContent: say(field.name === 'scale' && kind.sliders[value(card, kind.ruled)]?.[2] || field.help)});
+    const help = element('small', {id: `${id}-help`, textContent: brief(say(field.name === 'scale' && kind.sliders[value(card, kind.ruled)]?.[2] || field.help))});
     control[0].id = id;
     control[0].setAttribute('aria-describedby', help.id);
     if (folds(field)) return element('div', {className: `g-field g-of-${field.control}`}, ...control, help);

@@ -51,7 +51,7 @@
     };
     const take = image => {  // cut to the square that is painted
       const {width, height} = image, side = Math.min(width, height);
-      context.imageSmoothingEnabled = side !== SIDE;
+      context.imageSmoothingEnabled = side > SIDE;
       context.imageSmoothingQuality = 'high';
       context.drawImage(image, (width - side) / 2, (height - side) / 2, side, side, 0, 0, SIDE, SIDE);
       if (!mask) return;
