@@ -61,7 +61,8 @@ window.guidance.blend = (guides => {
   const cards = list => [...list.children].map(node => node.card);
 
   const folds = field => field.control === 'mask' && !field.front;  // under its own name
-  const brief = help => help.replace(/[.;。；]\s*(base64|不超过).*$/i, '');  // how programs send pictures is nothing to visitors
+  // How programs send a picture is nothing to who paints one.
+  const brief = help => help.replace(/([.;。；])\s*(base64|不超过).*$/i, (all, mark) => ({';': '.', '；': '。'})[mark] || mark);
   const row = (field, card, node, change) => {
     const id = `blend-field-${++made}`, kind = kinds.get(card.guide);
     const tell = given => {

@@ -24,8 +24,9 @@ FRONT, MOST = ("count", "seed"), 100  # pictures
 PLACED = ("where",)  # fields that stand in front here: where a guide acts matters among several
 # Orange above, the sun, dark blue below.
 SUNSET = (
-    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgBAMAAACBVGfHAAAAGFBMVEUSNVvgcDwAAADyuID/9MgAAAAAAAAAAAD/ql+pAAAACHRSTlP//wD//wAAABf7"
-    "3woAAAA1SURBVHjaYxRkQAVMDAMiwKKER4UgmgAjgwCqgAADIwFbPjD8RxX4z/CBgYGBUWlAfDt0AACbegSTy2Nk0AAAAABJRU5ErkJggg=="
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABABAMAAABYR2ztAAAAD1BMVEUSNVvgcDzyuIAAAAD/9MjIVs7fAAAABXRSTlP///8A/0WQHKwAAABUSURB"
+    "VHjaYxRkwA+YGEYVDB8FLAMW3UpK+BUoMTAo4VPAxMDAwKBAiRsUkGQGKi4eMDAwMPyjxIR/cGNwmXCPgeEelMmoNGjTw6gCkhWMglEw2AAAb6gG"
+    "9MrDmw8AAAAASUVORK5CYII="
 )
 GOLD = "#3a2412 0.3, #8a5a1c 0.25, #dba520 0.3, #fff0c0 0.15"
 
@@ -47,9 +48,7 @@ EXAMPLES: dict[str, list[dict]] = {
         prompt("a clear sky at noon", "right"), color("#9fd0f0", "right"),
     ],
     "A sketch of a sunset": [{"guide": "sketch", "image": SUNSET}, prompt("a sunset over the sea")],
-    "Rose above, green below": [
-        color("#e58fa5", "sky"), color("#2c5530", "ground"), prompt("hills and clouds"),
-    ],
+    "Rose over green": [color("#e58fa5", "sky"), color("#2c5530", "ground"), prompt("hills and clouds")],
     "Mountains in a mirror": [prompt("mountains and a lake at sunset"), {"guide": "symmetry"}],
     "Teal mountains": [prompt("mountains and a lake"), color("#13808a")],
 }  # fmt: skip
