@@ -132,11 +132,14 @@ window.guidance.blend = (guides => {
   return (host, props, trigger, watch) => {
     const list = element('div', {className: 'g-cards'}), large = element('p', {className: 'g-card-says', role: 'status'});
     const refresh = () => list.querySelectorAll('.g-painter').forEach(painter => painter.refresh());
-    const change = () => {
-      refresh();
+    const write = () => {
       const text = JSON.stringify(cards(list));
       large.textContent = text.length > MOST ? say('The pictures of these cards are too large together: remove one.') : '';
-      props.value = text;
+      if (text !== props.value) props.value = text;
+      refresh();
+    };
+    const change = () => {
+      write();
       trigger('change');
       trigger('input');
     };
@@ -151,7 +154,7 @@ window.guidance.blend = (guides => {
         }}))));
     const show = () => {
       list.replaceChildren(...read(props.value).map(card => drawn(card, change)));
-      refresh();
+      write();  // what is seen is what is painted
       add.open = !list.children.length;
     };
     host.replaceChildren(element('div', {className: 'g-blend'}, list, large, add));

@@ -45,7 +45,7 @@ EXAMPLES: dict[str, list[dict]] = {
     "A golden lake": [prompt("mountains and a lake at sunset"), {"guide": "palette", "colors": GOLD}],
     "Night left, day right": [
         prompt("stars at night", "left"), color("#101a40", "left"),
-        prompt("a clear sky at noon", "right"), color("#9fd0f0", "right"),
+        prompt("a blue sky at noon", "right"), color("#9fd0f0", "right"),
     ],
     "A sketch of a sunset": [{"guide": "sketch", "image": SUNSET}, prompt("a sunset over the sea")],
     "Rose over green": [color("#e58fa5", "sky"), color("#2c5530", "ground"), prompt("hills and clouds")],
