@@ -32,7 +32,10 @@ from tests.hostile import CLIENT, FILES, VALUES, described
 SECRETS = ("Traceback", 'File "', "site-packages", "root:x:", str(Path(__file__).parent.parent),
            str(Path(gr.__file__).parent), str(Path.home()) + "/")  # fmt: skip
 LONGEST = 5.0  # seconds
-EVENTS = ("begin", "dropped", "recalled", "suit", "ranged", "lead", "plot", "unpacked", "packed", "follow", "example")
+EVENTS = (
+    "begin", "dropped", "recalled", "suit", "ranged", "lead", "plot", "unpacked", "packed", "follow", "example",
+    "joined",
+)  # fmt: skip
 SHORT = {name: value for name, value in VALUES.items() if "long" not in name}
 
 

@@ -17,6 +17,7 @@ from guidance.guides.color import Color
 from guidance.guides.prompt import Prompt
 from guidance.recipe import NO_RECIPE, ColorRecipe, Recipe, from_flat, read_png, to_json
 from guidance.ui import page
+from guidance.ui.tabs.blend import SUNSET
 from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Edges, Fake
 
 # The endpoints of version 0.1: parameters, in order, with their defaults.
@@ -115,7 +116,8 @@ def test_the_api_answers_bad_input_with_the_recipe_s_sentence(client, values, ex
 
 
 def test_a_recipe_of_several_guides_is_painted_and_comes_back_picture_by_picture(client):
-    recipe = Recipe(guides=Prompt("a lake at dusk", scale=0.1) + Color("teal"), steps=2, seed=7, count=2)
+    guides = Prompt("a lake at dusk", scale=0.1, where="left") + Color("teal", mask=SUNSET)
+    recipe = Recipe(guides=guides, steps=2, seed=7, count=2)
     assert recipes(client.predict(to_json(recipe), api_name="/paint")) == [recipe.picture(0), recipe.picture(1)]
     old = ColorRecipe(color="red", batched=True)  # such a text may be version 0.1's
     typed = '{"guides": [{"guide": "brightness", "level": "0.2"}, {"guide": "edges"}], "steps": 2}'

@@ -11,6 +11,7 @@ from guidance import guides
 from guidance.guides.brightness import Brightness
 from guidance.guides.color import Color
 from guidance.guides.prompt import Prompt
+from guidance.models import clips
 from guidance.recipe import NO_RECIPE, DigitRecipe, Recipe, to_json
 from guidance.ui.html import words
 from guidance.ui.tabs import blend
@@ -231,3 +232,5 @@ def test_every_example_is_a_blend_that_its_cards_say():
         assert recipe.guides == tuple(guides.find(card["guide"])(**{k: v for k, v in card.items() if k != "guide"})
                                       for card in cards)  # fmt: skip
         assert recipe == recipe.replace(**dict.fromkeys(blend.SAMPLER))
+        said = [guide.prompt for guide in recipe.guides if guide.name == "prompt"]
+        assert not any(map(clips.get("landscapes").notes, said))  # it knows every word

@@ -18,7 +18,7 @@ def test_a_picture_on_the_page_is_made_again(path):
     assert recipe.guided == path.stem.endswith("-steered")
 
 
-@pytest.mark.parametrize("tab", ["color", "prompt", "digits"])
+@pytest.mark.parametrize("tab", ["blend", "color", "prompt", "digits"])
 def test_a_tab_shows_pairs_of_the_same_noise(tab):
     alone, steered = ([read_png(path) for path in SHOTS if path.stem.startswith(tab) and path.stem.endswith(end)]
                       for end in ("-alone", "-steered"))  # fmt: skip

@@ -394,7 +394,7 @@ def test_what_is_no_recipe_for_a_tab_is_answered_by_a_sentence_and_keeps_no_othe
 )
 def test_what_fine_tuning_does_not_take_is_answered_by_a_sentence(monkeypatch, tmp_path, changes, expected):
     monkeypatch.setattr(settings, "TRAINED", tmp_path)
-    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "pipeline").mkdir(parents=True)
     tab = handlers("begin")[-1].fn.__self__
     assert sorted(tab.names.values()) == ["files", "minutes", "model", "name", "rate"]
     _, status, *_ = tab.begin(standing(tab, **{"files": [{"path": "a.png"}] * 10} | changes), Request())

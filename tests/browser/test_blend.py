@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from urllib.parse import urlencode
 
 import pytest
 from PIL import Image
@@ -246,6 +247,22 @@ def test_a_link_carries_the_cards_with_their_pictures(blend, tmp_path):
     blend.wait_for_selector(".g-card")
     assert [one["image"] for one in cards(blend)] == [before]
     assert len(before) > 10_000
+
+
+def test_cards_of_a_hostile_link_ask_for_nothing_and_run_nothing(page, url):
+    ready(page)
+    image = "iVBOR), url(https://example.com/x.png"
+    given = [{"guide": "__proto__"}, {"guide": "color", "color": "<img src=x onerror=alert(1)>", "scale": {}},
+             {"guide": "hold", "image": image, "mask": image}, 7, None, {"guide": "prompt", "preset": "constructor"},
+             {"guide": "palette", "colors": "#ffffff 1;background:url(https://example.com/x.png)"}]  # fmt: skip
+    kept = {"kind": "blend", "guides": json.dumps(given)}
+    page.goto(f"{url}?{urlencode({'recipe': json.dumps(kept)})}")
+    ready(page)
+    page.wait_for_selector(".g-card")
+    shown = page.locator(".g-card").evaluate_all("nodes => nodes.map(node => node.dataset.guide)")
+    assert shown == ["color", "hold", "prompt", "palette"]
+    page.click("#blend-paint")
+    assert status(page, "blend", "error").startswith("Colour must be a hex value")
 
 
 def test_pictures_are_taken_upright_and_small_and_what_is_none_is_answered_by_a_sentence(blend, tmp_path):

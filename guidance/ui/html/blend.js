@@ -61,6 +61,8 @@ window.guidance.blend = (guides => {
   const cards = list => [...list.children].map(node => node.card);
 
   const folds = field => field.control === 'mask' && !field.front;  // under its own name
+  // How programs send a picture is nothing to who paints one.
+  const brief = help => help.replace(/([.;。；])\s*(base64|不超过).*$/i, (all, mark) => ({';': '.', '；': '。'})[mark] || mark);
   const row = (field, card, node, change) => {
     const id = `blend-field-${++made}`, kind = kinds.get(card.guide);
     const tell = given => {
@@ -69,7 +71,7 @@ window.guidance.blend = (guides => {
       change();
     };
     const control = [controls[field.control](field, card, tell, node)].flat();
-    const help = element('small', {id: `${id}-help`, textContent: say(field.name === 'scale' && kind.sliders[value(card, kind.ruled)]?.[2] || field.help)});
+    const help = element('small', {id: `${id}-help`, textContent: brief(say(field.name === 'scale' && kind.sliders[value(card, kind.ruled)]?.[2] || field.help))});
     control[0].id = id;
     control[0].setAttribute('aria-describedby', help.id);
     if (folds(field)) return element('div', {className: `g-field g-of-${field.control}`}, ...control, help);
@@ -130,11 +132,14 @@ window.guidance.blend = (guides => {
   return (host, props, trigger, watch) => {
     const list = element('div', {className: 'g-cards'}), large = element('p', {className: 'g-card-says', role: 'status'});
     const refresh = () => list.querySelectorAll('.g-painter').forEach(painter => painter.refresh());
-    const change = () => {
-      refresh();
+    const write = () => {
       const text = JSON.stringify(cards(list));
       large.textContent = text.length > MOST ? say('The pictures of these cards are too large together: remove one.') : '';
-      props.value = text;
+      if (text !== props.value) props.value = text;
+      refresh();
+    };
+    const change = () => {
+      write();
       trigger('change');
       trigger('input');
     };
@@ -149,7 +154,7 @@ window.guidance.blend = (guides => {
         }}))));
     const show = () => {
       list.replaceChildren(...read(props.value).map(card => drawn(card, change)));
-      refresh();
+      write();  // what is seen is what is painted
       add.open = !list.children.length;
     };
     host.replaceChildren(element('div', {className: 'g-blend'}, list, large, add));

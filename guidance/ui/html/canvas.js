@@ -4,7 +4,8 @@
   const SIDE = 128, PICTURE = 256, UNDO = 30, LONGEST = 200000;  // pixels, strokes, characters that a recipe takes
   const COLORS = ['#12355b', '#4f9bd9', '#f2b880', '#e0703c', '#f4e7c5', '#7fa650', '#2c5530', '#6b4a2f', '#ffffff', '#20242c'];
   const MARK = '#e0703c';  // what a mask is painted in
-  const url = held => `data:image/${held.startsWith('UklGR') ? 'webp' : 'png'};base64,${held}`;
+  // Whatever a link brought, it asks for nothing elsewhere.
+  const url = held => `data:image/${held.startsWith('UklGR') ? 'webp' : 'png'};base64,${held.replace(/[^A-Za-z0-9+/=]/g, '')}`;
   const base64 = url => url.slice(url.indexOf(',') + 1);
   const blank = (width, height = width) => element('canvas', {width, height});
   const loaded = async held => {
@@ -51,7 +52,7 @@
     };
     const take = image => {  // cut to the square that is painted
       const {width, height} = image, side = Math.min(width, height);
-      context.imageSmoothingEnabled = side !== SIDE;
+      context.imageSmoothingEnabled = side > SIDE;
       context.imageSmoothingQuality = 'high';
       context.drawImage(image, (width - side) / 2, (height - side) / 2, side, side, 0, 0, SIDE, SIDE);
       if (!mask) return;

@@ -44,7 +44,17 @@ COLOR = Welcome(
     ),
 )
 PLAIN = Welcome("Set it, press Paint.", COLOR.steps)
-BLEND = Welcome("Add guides, or take an example, and press Paint.", COLOR.steps)
+BLEND = Welcome(
+    "Add guides, or take an example, and press Paint.",
+    (
+        f"Each guide has a loss of its own on the same estimate {X0}. Every gradient is brought to one size before its "
+        "strength, so a slider means the same whatever stands beside it.",
+        "The bends are added up, with one cap on the sum. A guide with a region sees that part alone and bends it "
+        "alone; its edge is soft.",
+        "Switch a card off, or compare with one left out at a time: the noise stays, so what changes is what that "
+        "guide did.",
+    ),
+)
 CLIP = Welcome(
     "Say what you want to see, press Paint.",
     (
@@ -127,6 +137,10 @@ def drawing(tab: str, text: str, labels: tuple[str, str] = ("Unguided", "Guided"
 LANDSCAPES = (
     "Every picture starts as noise. The model turns it into a landscape of its own choosing; guidance bends each step "
     "toward what you ask for. You will see both, side by side."
+)
+MIXTURES = (
+    "Any number of guides at once: a prompt here, a colour there, a sketch beneath. Each keeps its own strength and "
+    "its own part of the picture, and all of them come back from a saved PNG."
 )
 NUMERALS = (
     "The network draws any digit it likes, unless it is told which, and guidance makes it listen. A second network "

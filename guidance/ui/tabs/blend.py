@@ -22,11 +22,35 @@ ON_LOAD = "guidance.blend(element, props, trigger, watch)"  # triggers 'input' a
 REST = tuple(name for name in Recipe.model_fields if name not in ("guides", "weights"))
 FRONT, MOST = ("count", "seed"), 100  # pictures
 PLACED = ("where",)  # fields that stand in front here: where a guide acts matters among several
+# Orange above, the sun, dark blue below.
+SUNSET = (
+    "iVBORw0KGgoAAAANSUhEUgAAAEAAAABABAMAAABYR2ztAAAAD1BMVEUSNVvgcDzyuIAAAAD/9MjIVs7fAAAABXRSTlP///8A/0WQHKwAAABUSURB"
+    "VHjaYxRkwA+YGEYVDB8FLAMW3UpK+BUoMTAo4VPAxMDAwKBAiRsUkGQGKi4eMDAwMPyjxIR/cGNwmXCPgeEelMmoNGjTw6gCkhWMglEw2AAAb6gG"
+    "9MrDmw8AAAAASUVORK5CYII="
+)
+GOLD = "#3a2412 0.3, #8a5a1c 0.25, #dba520 0.3, #fff0c0 0.15"
+
+
+def prompt(words: str, where: str = "everywhere") -> dict:
+    """A card of a prompt that soon shows something."""
+    return {"guide": "prompt", "prompt": words, "preset": "quick", "where": where}
+
+
+def color(color: str, where: str = "everywhere") -> dict:
+    """A card of a colour."""
+    return {"guide": "color", "color": color, "where": where}
+
+
 EXAMPLES: dict[str, list[dict]] = {
-    "A golden lake": [
-        {"guide": "prompt", "prompt": "mountains and a lake at sunset"}, {"guide": "color", "color": "#dba520"},
+    "A golden lake": [prompt("mountains and a lake at sunset"), {"guide": "palette", "colors": GOLD}],
+    "Night left, day right": [
+        prompt("stars at night", "left"), color("#101a40", "left"),
+        prompt("a blue sky at noon", "right"), color("#9fd0f0", "right"),
     ],
-    "Teal mountains": [{"guide": "prompt", "prompt": "snowy mountains"}, {"guide": "color", "color": "#13808a"}],
+    "A sketch of a sunset": [{"guide": "sketch", "image": SUNSET}, prompt("a sunset over the sea")],
+    "Rose over green": [color("#e58fa5", "sky"), color("#2c5530", "ground"), prompt("hills and clouds")],
+    "Mountains in a mirror": [prompt("mountains and a lake at sunset"), {"guide": "symmetry"}],
+    "Teal mountains": [prompt("mountains and a lake"), color("#13808a")],
 }  # fmt: skip
 
 
@@ -157,7 +181,7 @@ def tab(compute: painting.Compute, jobs: Jobs) -> stage.Panel:
                 add(*(name for name in REST if name not in (*made, *LAST)), "model")
                 with gr.Accordion(t("A model that takes a text"), open=False):
                     add(*LAST[1:])
-        invitation = html(welcome.drawing("color", welcome.LANDSCAPES))
+        invitation = html(welcome.drawing(NAME, welcome.MIXTURES, ("Unguided", "Together")))
         here = stage.results(NAME, paint, stop, live, welcome.BLEND, invitation, plain)
     made["own"].change(lambda own: gr.Group(visible=own is True), made["own"], sampler, preprocess=False, **stage.QUICK)
     panel = stage.Panel(
