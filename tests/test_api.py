@@ -23,14 +23,15 @@ from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Edges, Fake
 COLOR = [
     ("color", "#e0703c"), ("model", "landscapes"), ("text", ""), ("negative", ""), ("text_scale", 7.5), ("loss", None),
     ("scale", None), ("method", "shortcut"), ("rule", "normalized"), ("weight", None), ("start", None), ("stop", 1.0),
-    ("solver", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False), ("size", "full"),
+    ("solver", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False), ("where", ""),
+    ("mask", ""), ("size", "full"),
 ]  # fmt: skip
 CLIP = [
     ("prompt", "mountains and a lake at sunset"), ("image", ""), ("clip", "landscapes"), ("model", "landscapes"),
     ("text", ""), ("negative", ""), ("text_scale", 7.5), ("preset", "fast"), ("rule", None), ("scale", None),
     ("method", None), ("weight", None), ("cuts", None), ("travel", None), ("candidates", None), ("start", 0.0),
     ("stop", None), ("solver", None), ("eta", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False),
-    ("size", "full"),
+    ("where", ""), ("mask", ""), ("size", "full"),
 ]  # fmt: skip
 DIGITS = [
     ("digits", "0123456789"), ("guidance", "classifier-free"), ("scale", None), ("conditioning", "embedding"),
