@@ -189,6 +189,7 @@ def test_it_is_measured(monkeypatch, tmp_path, capsys):
     assert same["rms at 64 px"] < 1e-6 and same["most dE of the mean colour"] < 1e-3
     assert evaluation.apart(enlarged(flat) + 0.2, flat)["rms at 64 px"] == pytest.approx(0.1, abs=1e-4)
     monkeypatch.setattr(evaluation, "RECIPES", dict.fromkeys(evaluation.RECIPES, SHORT))
+    monkeypatch.setattr(evaluation, "TIMED", SHORT)
     monkeypatch.setattr(evaluation, "STEPS", 1)
     assert main(["evaluate", "upscaler", "--count", "6", "--out", str(tmp_path)]) == 0
     assert Image.open(tmp_path / "upscaler-painted.png").size == (6 * 258 + 2, 258 + 2)
