@@ -54,11 +54,11 @@ class Block(nn.Module):
 class Upscaler(nn.Module):
     """A plain convolutional network, nearly all of it at the small size, that is told how far its input may be off.
 
-    That is the strength of the conditioning augmentation of cascaded diffusion (arXiv:2106.15282): 0 for a picture
-    that is as it should be, `strength` for what a model paints.
+    That is the strength of the conditioning augmentation of cascaded diffusion (arXiv:2106.15282): 0 takes a picture at
+    its word, more makes less of what it shows. `strength` is what it is told unless another is given.
     """
 
-    def __init__(self, width: int = 64, blocks: int = 8, strength: float = 0.2):
+    def __init__(self, width: int = 64, blocks: int = 8, strength: float = 0.0):
         super().__init__()
         if not (0 < width <= 512 and 0 < blocks <= 64 and 0 <= strength <= 1):  # it may come from a stranger's file
             raise ValueError("No upscaler is of this size.")

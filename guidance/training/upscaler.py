@@ -25,8 +25,8 @@ FIRST = 100_000_000  # the seeds of its paintings begin here
 STEPS, LEAST, MOST = 12, 1, 3  # of so many steps of DDIM, the least and the most that paint a painting again
 CROP = 24  # px of the small pictures
 PLAIN = 1 / 3  # of the inputs are not painted again: clean ones, blurred and noisy ones
-REGRESSION = 0.9  # the share of steps and time without the critic
-WEIGHT = 0.05  # of the critic's word beside the pixels
+REGRESSION = 0.64  # the share of steps and time without the critic
+WEIGHT = 0.02  # of the critic's word beside the pixels
 SHOWN = 6  # pictures in a row of a sheet
 SETTINGS = Settings(Path("runs/upscaler"), steps=20_000, learning_rate=8e-4, ema_decay=0.998, every=250)
 
