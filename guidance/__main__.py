@@ -21,7 +21,8 @@ from guidance.recipe import Recipe
 from guidance.ui import app
 
 TRAIN_EXTRA = "pip install 'diffusion-guidance[train]'"
-TRAININGS = ("landscapes", "attributes", "clip", "digits", "digit-classifier", "digit-judge", "notebook-digits")
+TRAININGS = ("landscapes", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
+             "notebook-digits")  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -176,9 +177,10 @@ def save(made: Recipe, out: Path) -> None:
 
 def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
-    from guidance.training import clip, diffusion, digits
+    from guidance.training import clip, diffusion, digits, upscaler
 
-    runs = (diffusion.run, diffusion.judge, clip.run, digits.run, digits.classifier, digits.judge, digits.notebook)
+    runs = (diffusion.run, upscaler.run, diffusion.judge, clip.run, digits.run, digits.classifier, digits.judge,
+            digits.notebook)
     run, given = dict(zip(TRAININGS, runs, strict=True))[options.network], taken(options, TRAIN)
     takes = signature(run).parameters
     data = {name: given[name] for name in takes if name in given}

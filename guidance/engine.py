@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import reduce
 from os import PathLike
 from typing import NamedTuple
@@ -70,6 +71,7 @@ class Plan(NamedTuple):
     weights: list[float]  # w(t) of each step of the schedule, the greatest of all guides
     travel: tuple[int, float, float]
     fingerprint: str
+    enlarge: Callable[[Tensor], Tensor] | None  # the model's, if its pictures are to be enlarged
 
 
 def plan(recipe: Recipe, model: Model | None = None, most: int = 0) -> Plan:
@@ -100,7 +102,8 @@ def plan(recipe: Recipe, model: Model | None = None, most: int = 0) -> Plan:
     now = fingerprint(recipe, model)
     if said := differing(recipe, now):
         run.notes.insert(0, said)
-    return Plan(run, predict, x_t, first, ends, weights, (recipe.travel, *TRAVEL), now)
+    enlarge = model.enlarge if model.upscaler and recipe.size == "full" else None
+    return Plan(run, predict, x_t, first, ends, weights, (recipe.travel, *TRAVEL), now, enlarge)
 
 
 def unguided(recipe: Recipe, run: Run) -> Predict:
@@ -188,11 +191,19 @@ def steps(plan: Plan) -> Iterator[Frame]:
             loss = AVERAGED * loss + (1 - AVERAGED) * sum(step.losses.values()).cpu()
             shown = firsts + loss.view(-1, run.candidates).argmin(1)
         parts = {name: size(part)[shown] for name, part in step.pulls.items()}
-        yield Frame(
+        frame = Frame(
             i + 1, count, made[shown], run.model.decode,
             {name: value[shown] for name, value in step.losses.items()}, step.x_t[shown], pull[shown],
             plan.weights[step.i], tuple(run.notes), plan.fingerprint, parts,
         )  # fmt: skip
+        yield enlarged(frame, plan.enlarge) if plan.enlarge and i + 1 == count else frame
+
+
+def enlarged(frame: Frame, enlarge: Callable[[Tensor], Tensor]) -> Frame:
+    """The last frame with its pictures enlarged."""
+    x0 = frame.x0
+    with device_lock, memory(), torch.inference_mode(False), torch.no_grad():
+        return replace(frame, large=enlarge(x0))
 
 
 def size(bend: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ class Frame:
     notes: tuple[str, ...] = ()  # sentences for the user on how the recipe was understood
     weights: str = ""  # the fingerprint of the networks at work
     parts: dict[str, Tensor] = field(default_factory=dict)  # of the pull, each guide's (B, 1, H, W), by its curve
+    large: Tensor | None = None  # in the last frame, x0 enlarged, if the model and the recipe do that
 
     @cached_property
     def x0(self) -> Tensor:
@@ -64,7 +65,11 @@ class Frame:
         return vars(self) | {"x0": self.x0, "decode": None}
 
     def images(self, most: int | None = None) -> list[Image.Image]:
-        """The pictures at native resolution, or the first of them."""
+        """The pictures, or the first of them: enlarged where they are."""
+        return self.natives(most) if self.large is None else to_images(self.large[:most])
+
+    def natives(self, most: int | None = None) -> list[Image.Image]:
+        """The same at native resolution."""
         return to_images(self.x0[:most])
 
     def noisy(self, most: int | None = None) -> list[Image.Image]:

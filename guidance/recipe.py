@@ -26,6 +26,7 @@ REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
 MAX_SEED, MOST_GUIDES = 2**32 - 1, 16
 SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
+LATER = ("batched", "size", "weights")  # fields that not all versions wrote
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 NO_GUIDES = "The model comes first, then its guides, such as Color('teal'); your own function goes as Loss(function)."
 NO_PICTURE = "This file is not a PNG picture that can be read."
@@ -96,6 +97,10 @@ class Recipe(Values):
     batched: bool = field(
         False, "In batches", "Networks see several pictures at once, as in version 0.1, and round accordingly: slower "
         "for one picture."
+    )  # fmt: skip
+    size: Literal["full", "native"] = field(
+        "full", "Size", "Full: enlarged by a network, if the model brings one. Native: as the model paints them.",
+        labels={"full": "Full size", "native": "Native size"},
     )  # fmt: skip
     weights: str = field("", "Weights", "The fingerprint of the networks that a picture was made with, if it has one.")
 
@@ -231,18 +236,23 @@ def to_json(recipe: Recipe) -> str:
     return json.dumps({"guides": guides} | {name: value for name, value in recipe if name not in ("guides",)})
 
 
-def from_json(words: str, batched: bool = True) -> Recipe:
+def from_json(words: str, old: bool = True) -> Recipe:
     """The recipe in a JSON text, today's form or version 0.1's; RecipeError if it is none.
 
-    Unknown fields are refused, missing ones take defaults; `batched` is that of the older form, which painted so.
+    Unknown fields are refused, missing ones take defaults; but what an older version wrote is to give, if it is `old`,
+    the same pictures as then: of native size, and in the form of 0.1 painted in batches.
     """
+    as_then = {"batched": True, "size": "native"} if old else {}
     try:
         values = json.loads(words)
         if "kind" in values:
-            return from_flat(known.find(values.pop("kind")), {"batched": batched} | values)
+            kind = known.find(values.pop("kind"))
+            return from_flat(kind, {name: as_then[name] for name in as_then if name in form(kind)} | values)
         guides = [(guide.pop("guide"), guide) for guide in values.pop("guides")]
         if set(values) - set(Recipe.model_fields):
             raise KeyError
+        if set(Recipe.model_fields) - set(values) <= {"guides", *LATER}:  # a version wrote it, nobody typed it
+            values = {"size": as_then.get("size", "full")} | values
     except RecipeError as error:
         raise (RecipeError(NO_RECIPE) if str(error).startswith("Guide must") else error) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

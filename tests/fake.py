@@ -48,6 +48,8 @@ class Frame:
         paint = next((guide.color for guide in self.recipe.guides if guide.name == "color" and guide.scale), paint)
         return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)][:most]
 
+    natives = images
+
     def noisy(self, most: int | None = None) -> list[Image.Image]:
         """As grey as it gets."""
         return [image.convert("L") for image in self.images(most)]

@@ -24,13 +24,15 @@ from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Edges, Fake
 COLOR = [
     ("color", "#e0703c"), ("model", "landscapes"), ("text", ""), ("negative", ""), ("text_scale", 7.5), ("loss", None),
     ("scale", None), ("method", "shortcut"), ("rule", "normalized"), ("weight", None), ("start", None), ("stop", 1.0),
-    ("solver", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False),
+    ("solver", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False), ("where", ""),
+    ("mask", ""), ("size", "full"),
 ]  # fmt: skip
 CLIP = [
     ("prompt", "mountains and a lake at sunset"), ("image", ""), ("clip", "landscapes"), ("model", "landscapes"),
     ("text", ""), ("negative", ""), ("text_scale", 7.5), ("preset", "fast"), ("rule", None), ("scale", None),
     ("method", None), ("weight", None), ("cuts", None), ("travel", None), ("candidates", None), ("start", 0.0),
     ("stop", None), ("solver", None), ("eta", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False),
+    ("where", ""), ("mask", ""), ("size", "full"),
 ]  # fmt: skip
 DIGITS = [
     ("digits", "0123456789"), ("guidance", "classifier-free"), ("scale", None), ("conditioning", "embedding"),
@@ -38,7 +40,7 @@ DIGITS = [
 ]  # fmt: skip
 SAMPLER = [
     ("model", "landscapes"), ("text", ""), ("negative", ""), ("text_scale", 7.5), ("solver", "ddim"), ("eta", 0.0),
-    ("travel", 0), ("candidates", 1), ("steps", 40), ("seed", 0), ("count", 1), ("batched", False),
+    ("travel", 0), ("candidates", 1), ("steps", 40), ("seed", 0), ("count", 1), ("batched", False), ("size", "full"),
 ]  # fmt: skip
 BY_LOSS = [
     ("start", 0.0), ("stop", 1.0), ("rule", "normalized"), ("scale", None), ("method", "shortcut"), ("weight", None),
@@ -119,7 +121,7 @@ def test_a_recipe_of_several_guides_is_painted_and_comes_back_picture_by_picture
     guides = Prompt("a lake at dusk", scale=0.1, where="left") + Color("teal", mask=SUNSET)
     recipe = Recipe(guides=guides, steps=2, seed=7, count=2)
     assert recipes(client.predict(to_json(recipe), api_name="/paint")) == [recipe.picture(0), recipe.picture(1)]
-    old = ColorRecipe(color="red", batched=True)  # such a text may be version 0.1's
+    old = ColorRecipe(color="red", batched=True, size="native")  # such a text may be version 0.1's
     typed = '{"guides": [{"guide": "brightness", "level": "0.2"}, {"guide": "edges"}], "steps": 2}'
     expected = Recipe(guides=Brightness(0.2) + Edges(), steps=2)
     assert recipes(client.predict(typed, api_name="/paint")) == [expected]

@@ -24,7 +24,7 @@ from guidance.guides.saturation import Saturation
 from guidance.guides.sketch import Sketch, blurred
 from guidance.guides.symmetry import Symmetry
 from guidance.guides.tileable import Tileable
-from guidance.models import catalogue
+from guidance.models import catalogue, loading
 from guidance.models.cache import Cache, weight
 from guidance.recipe import from_json, read_png, save_png, to_json
 from guidance.sampling.guides import GuidanceError, loss_guide, network
@@ -43,6 +43,7 @@ EXACT = DDIMScheduler(clip_sample=False, timestep_spacing="trailing").config
 def exactly(monkeypatch):
     monkeypatch.setattr(settings, "PRECISION", "float32")
     monkeypatch.setattr(catalogue, "cache", NETWORKS)
+    monkeypatch.setattr(loading, "open_upscaler", lambda *about: None)  # pictures are those that guides see
 
 
 NETWORKS = Cache(lambda: 2**30, weight)

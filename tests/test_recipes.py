@@ -92,7 +92,7 @@ def test_bad_values_are_refused_in_one_sentence(field, values, message):
          "Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step."),
         ({"guides": (Digits("1"), Digits("2"))}, "Only one guide of a recipe may say which class is drawn."),
         ({"strength": 1}, "Recipe has no field of that name: it has guides, model, text, negative, text_scale, solver, "
-         "eta, travel, candidates, steps, seed, count, batched, weights."),
+         "eta, travel, candidates, steps, seed, count, batched, size, weights."),
     ],
 )  # fmt: skip
 def test_what_any_recipe_refuses(fields, message):
@@ -273,7 +273,7 @@ def test_the_flat_form_holds_all_of_a_recipe_with_one_guide(recipe):
     flat = to_flat(recipe)
     assert tuple(flat) == form(type(guide)) and from_flat(type(guide), flat) == recipe
     written = {"kind": guides.endpoint(type(guide))} | flat
-    assert from_json(json.dumps(written)) == recipe  # as version 0.1 wrote it
+    assert from_json(json.dumps(written)) == recipe  # in the form of version 0.1
     bare = to_flat(recipe.replace(guides=()), type(guide))
     assert set(bare) == set(flat) and bare["scale"] == 0
 

@@ -60,7 +60,7 @@ def test_frames_count_the_steps_and_carry_the_losses():
     assert [frame.step for frame in frames] == [1, 2, 3, 4, 5]
     assert all(frame.steps == 5 and frame.x0.shape == (2, 3, 64, 64) for frame in frames)
     assert frames[0].losses["colour"].shape == (2,)
-    assert all(image.size == (64, 64) for image in frames[-1].images())
+    assert all(image.size == (256, 256) for image in frames[-1].images())
 
 
 def test_guidance_moves_the_mean_colour_to_the_target():
@@ -219,7 +219,7 @@ def test_the_command_line_paints_with_any_guides_and_from_files(tmp_path, capsys
     changed = {
         ("recipe.json",): recipe, ("recipe.PNG", "--seed", "6"): recipe.replace(seed=6),
         ("old.json", "--guide", "brightness:0.3", "--count", "2"):
-            Recipe(guides=Color("teal") + Brightness(0.3), steps=2, count=2, batched=True),
+            Recipe(guides=Color("teal") + Brightness(0.3), steps=2, count=2, batched=True, size="native"),
     }  # fmt: skip
     for (name, *options), made in changed.items():
         assert main(["paint", str(tmp_path / name), *options, "--out", str(tmp_path / name[:3])]) == 0

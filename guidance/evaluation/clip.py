@@ -83,7 +83,8 @@ def together(recipe: Recipe, asked: list[str]) -> Tensor:
         texts = asked[first : first + 32]
         each = tuple(text for text in texts for _ in range(recipe.candidates))
         guides = tuple(Prompts(**dict(guide), texts=each) for guide in recipe.guides)
-        made.append(to_pixels(images(recipe.replace(guides=guides, seed=recipe.seed + first, count=len(texts)))))
+        part = recipe.replace(guides=guides, seed=recipe.seed + first, count=len(texts), size="native")
+        made.append(to_pixels(images(part)))
     return torch.cat(made).float() / 127.5 - 1
 
 

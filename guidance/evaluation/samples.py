@@ -18,6 +18,7 @@ from guidance.training.landscapes import ATTRIBUTES, attributes
 
 def pictures(recipe: Recipe, count: int) -> Tensor:
     """The 8-bit pictures of `count` seeds from the recipe's on, (count, 3, H, W) in [-1, 1]."""
+    recipe = recipe.replace(size="native")  # which the judge knows
     parts = [recipe.replace(seed=recipe.seed + k, count=min(32, count - k)) for k in range(0, count, 32)]
     return torch.cat([to_pixels(images(part)) for part in tqdm(parts, leave=False)]).float() / 127.5 - 1
 

@@ -76,7 +76,7 @@ class Color(LossGuide):
     }
     form: ClassVar[tuple[str, ...]] = (
         "color", "model", "text", "negative", "text_scale", "loss", "scale", "method", "rule", "weight", "start",
-        "stop", "solver", "steps", "seed", "count", "batched", "where", "mask",
+        "stop", "solver", "steps", "seed", "count", "batched", "where", "mask", "size",
     )  # fmt: skip
 
     color: Annotated[str, BeforeValidator(plain)] = field(

@@ -27,7 +27,7 @@ class FromPicture(Guide):
     sampler: ClassVar[dict[str, object]] = {"solver": "ddim", "steps": 40}
     form: ClassVar[tuple[str, ...]] = (
         "image", "scale", "model", "text", "negative", "text_scale", "solver", "eta", "steps", "seed", "count",
-        "batched",
+        "batched", "size",
     )  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Start from a picture": "从图片开始", "Nearness": "接近程度",

@@ -31,7 +31,7 @@ class Hold(Guide):
     sampler: ClassVar[dict[str, object]] = {"solver": "ddim", "steps": 40, "eta": 1.0, "travel": 1}
     form: ClassVar[tuple[str, ...]] = (
         "image", "mask", "scale", "model", "text", "negative", "text_scale", "travel", "solver", "eta", "steps",
-        "seed", "count", "batched",
+        "seed", "count", "batched", "size",
     )  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Hold and fill": "保留并填充", "held": "保留", "Held part": "保留的部分", "Held": "保留",

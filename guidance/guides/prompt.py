@@ -72,7 +72,7 @@ class Prompt(LossGuide):
     form: ClassVar[tuple[str, ...]] = (
         "prompt", "image", "clip", "model", "text", "negative", "text_scale", "preset", "rule", "scale", "method",
         "weight", "cuts", "travel", "candidates", "start", "stop", "solver", "eta", "steps", "seed", "count", "batched",
-        "where", "mask",
+        "where", "mask", "size",
     )  # fmt: skip
 
     prompt: Annotated[str, BeforeValidator(sentence)] = field(

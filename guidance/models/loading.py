@@ -10,15 +10,19 @@ import torch
 from diffusers import DDIMScheduler, ModelMixin, UNet2DModel
 from diffusers.utils import is_accelerate_available
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from guidance.models.device import ModelError, building, device, precision
 from guidance.models.files import flaw, sound, unread
 from guidance.models.hub import fetch
+from guidance.models.layout import frozen
 from guidance.models.model import LatentModel, Model
+from guidance.models.upscaler import Upscaler
 
 CONFIGS = ("model_index.json", "config.json", "scheduler_config.json", "unet/config.json",
-           "scheduler/scheduler_config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/*")  # fmt: skip
+           "scheduler/scheduler_config.json", "vae/config.json", "text_encoder/config.json", "tokenizer/*",
+           "upscaler/config.json", "upscaler/model.safetensors")  # fmt: skip
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # the first that is there is taken
 TEXT_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Schedulers of the discrete family: they differ in the solver, which is ours, and agree in the noise schedule.
@@ -34,7 +38,9 @@ def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
     """
     folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
     latent = LATENT & set(read(folder, "model_index.json", source))
-    return (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
+    model = (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
+    model.upscaler = open_upscaler(folder, source, model.channels)
+    return model
 
 
 def open_pixel(folder: Path, source: str, dtype: torch.dtype) -> Model:
@@ -70,6 +76,25 @@ def open_latent(folder: Path, source: str, dtype: torch.dtype) -> Model:
     except Exception as error:  # of many kinds, some of them the tokenizers library's own
         raise ModelError(f"The tokenizer of {source} is damaged.") from error
     return LatentModel(*networks, tokenizer, config, fingerprint="-".join(map(fingerprint, files)))
+
+
+def open_upscaler(folder: Path, source: str, channels: int) -> Upscaler | None:
+    """The network that enlarges a model's pictures, from its folder `upscaler`, if it has one."""
+    weights = folder / "upscaler" / "model.safetensors"
+    if not weights.exists():
+        return None
+    check(weights, source, folder)
+    config = read(folder, "upscaler/config.json", source)
+    try:
+        if channels != 3:
+            raise ValueError
+        with building:
+            network = Upscaler(**config)
+        network.load_state_dict(load_file(weights))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"The upscaler of {source} is of another kind than those known here.") from error
+    sound(network, source)
+    return frozen(network.to(device()))
 
 
 def schedule(folder: Path, source: str) -> dict:

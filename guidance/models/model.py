@@ -41,6 +41,7 @@ class Model:
         area = math.prod(self.size)
         self.most = max(1, pixels // area)
         self.batch = 1 if self.device.type == "cpu" and area >= 64 * 64 else self.most
+        self.upscaler: nn.Module | None = None  # what enlarges its pictures, if it brings that
         self.short: dict[int, bool] = {}  # by the number of pictures, whether memory was when they first came
 
     def batched(self, most: int = 0) -> Model:
@@ -79,6 +80,13 @@ class Model:
     def encode(self, pictures: Tensor) -> Tensor:
         """The x0 that stands for pictures (B, C, H, W) in [-1, 1]."""
         return pictures
+
+    def enlarge(self, pictures: Tensor) -> Tensor:
+        """Pictures (B, 3, H, W) in [-1, 1] in the size of the upscaler, one after another: each is the same in company.
+
+        Made small again they are what they were.
+        """
+        return torch.cat([self.upscaler(picture) for picture in pictures.split(1)])
 
     def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""

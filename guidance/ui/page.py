@@ -127,7 +127,7 @@ def come_back(panels: list[stage.Panel], text: str) -> tuple[stage.Panel, list]:
         for panel in panels:
             if panel.left and values["kind"] == panel.name:
                 return panel, panel.left(values)
-    recipe = from_json(text, batched=False)
+    recipe = from_json(text, old=False)
     panel = panel_of(panels, recipe)
     return panel, panel.restored(recipe)
 

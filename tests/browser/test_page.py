@@ -70,7 +70,7 @@ def test_painting_previews_and_ends_in_pictures_that_can_be_kept(page, tmp_path)
         download.value.save_as(path)
         assert read(path) == expected
         with Image.open(path) as image:
-            assert image.size == (64, 64)
+            assert image.size == (256, 256)
 
 
 def test_stop_keeps_the_last_preview_and_the_next_run_starts_afresh(page):

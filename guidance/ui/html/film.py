@@ -48,7 +48,7 @@ class Film:
 
     def add(self, frame: object, losses: dict[str, float]) -> None:
         """Keep a step and its losses, the means over pictures."""
-        rows = (frame.noisy(PICTURES), frame.images(PICTURES), map(heat, frame.pulls(PICTURES)))
+        rows = (frame.noisy(PICTURES), frame.natives(PICTURES), map(heat, frame.pulls(PICTURES)))
         size, self.steps = rows[1][0].size, frame.steps
         self.numbers.append(frame.step)
         self.shots.append([[small(image, size) for image in row] for row in rows])

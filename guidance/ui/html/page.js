@@ -1,6 +1,7 @@
 // What the page does in the browser alone: remembers, restores, compares, and tells when a run is done.
 window.guidance = (words => {
   const LIMIT = 200;  // pictures in the history
+  const CRISP = 128;  // up to so many pixels a side, a picture is enlarged with its pixels square
   const $ = (selector, within = document) => within.querySelector(selector);
   const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
   const zh = navigator.language.toLowerCase().startsWith('zh');
@@ -85,7 +86,8 @@ window.guidance = (words => {
     const cards = pictures.map(({id, recipe, url}) => {
       const about = JSON.parse(recipe), name = `${title(about)}, ${say('seed')} ${about.seed}`;
       const brief = recipe.replace(/"[A-Za-z0-9+/=]{200,}"/g, '"\u2026"');  // without the pictures in it
-      const image = element('img', {src: url, alt: name, className: 'g-picture g-crisp', title: brief});
+      const image = element('img', {src: url, alt: name, className: 'g-picture', title: brief});
+      image.onload = () => image.classList.toggle('g-crisp', image.naturalWidth <= CRISP);
       const restore = element('button', {type: 'button', className: 'g-use', textContent: say('Restore')});
       const save = element('button', {type: 'button', className: 'g-use g-save', textContent: 'PNG',
         ariaLabel: `PNG: ${name}`});

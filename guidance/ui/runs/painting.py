@@ -197,7 +197,7 @@ class Painting(Task):
 def hurried(recipe: Recipe) -> Recipe:
     """The recipe in few steps: the same noise, and much the same pictures."""
     steps = max((guide.hurry for guide in recipe.guides), default=Guide.hurry)
-    return recipe.replace(solver="dpm++", steps=min(recipe.steps, steps), travel=0, candidates=1, eta=0)
+    return recipe.replace(solver="dpm++", steps=min(recipe.steps, steps), travel=0, candidates=1, eta=0, size="native")
 
 
 class Live(Task):

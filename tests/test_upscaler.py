@@ -1,0 +1,223 @@
+"""The upscaler: large pictures that, made small again, are the model's own, whoever asks and however many at once."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from guidance import Color, Digits, Recipe, generate, images, read_png, save_png, settings
+from guidance.__main__ import main
+from guidance.engine import changed, fingerprint
+from guidance.evaluation import upscaler as evaluation
+from guidance.frame import to_images
+from guidance.models import catalogue, loading
+from guidance.models.cache import Cache, weight
+from guidance.models.device import ModelError
+from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, reduced
+from guidance.recipe import KEY, from_json, to_json
+from guidance.training import upscaler as training
+from guidance.training.landscapes import paint
+from guidance.training.trainer import Settings
+from guidance.ui.html.film import Film
+
+SHORT = Recipe(guides=Color("teal", start=0), steps=2, seed=5)
+BROKEN = "model was not loaded: upscaler/{} is {}; delete it and try again."
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A copy of the built-in model with an upscaler."""
+    shutil.copytree(settings.ASSETS / "landscapes", tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(catalogue, "cache", Cache(lambda: 2**30, weight))
+    return tmp_path / "model"
+
+
+def pixels(image):
+    """A picture's values."""
+    return np.asarray(image).astype(int)
+
+
+def small(image):
+    """A picture of 256 px at 64 px, by the mean of each square."""
+    return pixels(image).reshape(64, FACTOR, 64, FACTOR, 3).mean((1, 3))
+
+
+def test_the_large_picture_made_small_is_the_native_one():
+    for recipe in (SHORT.replace(count=3), Recipe(guides=Color("white", scale=1.0), seed=1)):
+        for large, native in zip(images(recipe), images(recipe.replace(size="native")), strict=True):
+            assert (large.size, native.size) == ((256, 256), (64, 64))
+            assert abs(small(large) - pixels(native)).max() <= 1
+            assert abs(pixels(large) - pixels(native.resize((256, 256), Image.Resampling.NEAREST))).max() > 20
+
+
+def test_any_picture_keeps_its_means_and_its_range():
+    torch.manual_seed(0)
+    wild, x = 3 * torch.randn(2, 3, 32, 32), torch.rand(2, 3, 8, 8) * 2 - 1
+    x[0, :, 0, :4] = torch.tensor([1.0, -1.0, 0.999, -0.999])
+    y = fitted(wild, x)
+    assert y.abs().max() <= 1 + 1e-6 and torch.allclose(reduced(y), x, atol=1e-6)
+    within = enlarged(x / 2) + 0.01 * (wild - enlarged(reduced(wild)))
+    assert torch.allclose(fitted(within, x / 2), within, atol=1e-6)  # what fits is left as it is
+
+
+def test_a_picture_is_the_same_alone_in_company_and_again():
+    together = images(SHORT.replace(count=5))
+    for count in (1, 2, 3):
+        assert [pixels(image).tolist() for image in images(SHORT.replace(count=count))] == [
+            pixels(image).tolist() for image in together[:count]
+        ]
+    assert (pixels(images(SHORT.replace(count=5).picture(4))[0]) == pixels(together[4])).all()
+
+
+def test_it_is_the_last_step_and_guides_film_and_estimates_know_nothing_of_it():
+    frames = list(generate(SHORT.replace(count=2)))
+    plain = list(generate(SHORT.replace(count=2, size="native")))
+    assert [frame.images()[0].width for frame in frames] == [64, 256]
+    film = Film(SHORT)
+    for frame, other in zip(frames, plain, strict=True):
+        assert torch.equal(frame.x0, other.x0) and frame.x0.shape == (2, 3, 64, 64)
+        assert torch.equal(frame.losses["colour"], other.losses["colour"])
+        assert pixels(frame.natives()[1]).tolist() == pixels(other.images()[1]).tolist()
+        film.add(frame, {})
+    assert {image.size for shot in film.shots for row in shot for image in row} == {(64, 64)}
+
+
+def test_a_model_without_one_paints_as_before(folder):
+    shutil.rmtree(folder / "upscaler")
+    recipe = SHORT.replace(model="model")
+    (image,) = images(recipe)
+    assert image.size == (64, 64)
+    assert (pixels(image) == pixels(images(SHORT.replace(size="native"))[0])).all()
+    assert images(Recipe(guides=Digits("7"), steps=2))[0].size == (28, 28)
+
+
+def test_a_model_s_own_is_loaded_counted_and_no_part_of_its_fingerprint(folder):
+    recipe = SHORT.replace(model="model")
+    assert (pixels(images(recipe)[0]) == pixels(images(SHORT)[0])).all()
+    model, own = loading.open_model("model"), folder / "upscaler" / "model.safetensors"
+    assert weight(model) == weight(model.unet) + weight(model.upscaler) > weight(model.unet) + 2e6
+    assert own.stat().st_size < 3e6
+    old = recipe.replace(weights=fingerprint(recipe))
+    shutil.rmtree(folder / "upscaler")
+    assert changed(old) == "" and catalogue.fingerprint("model") == catalogue.fingerprint("landscapes")
+
+
+@pytest.mark.parametrize("size", [0, 7, 1000, -1])
+def test_a_truncated_one_gives_a_sentence(folder, size):
+    path = folder / "upscaler" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ModelError) as error:
+        loading.open_model("model")
+    assert str(error.value) == BROKEN.format("model.safetensors", "damaged or not whole" if size else "empty")
+
+
+@pytest.mark.parametrize("config", [{"width": 32}, {"depth": 8}, {"width": "wide"}, {"width": -4}, {"blocks": 10**7},
+                                    {"width": 10**7}, {"strength": None}])  # fmt: skip
+def test_one_of_another_kind_gives_a_sentence(folder, config):
+    (folder / "upscaler" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError) as error:
+        loading.open_model("model")
+    assert str(error.value) == "The upscaler of model is of another kind than those known here."
+
+
+def test_what_is_not_whole_in_another_way_gives_a_sentence(folder):
+    (folder / "upscaler" / "config.json").write_text("{")
+    with pytest.raises(ModelError) as error:
+        loading.open_model("model")
+    assert str(error.value) == BROKEN.format("config.json", "damaged or not whole")
+    shutil.copy(settings.ASSETS / "landscapes" / "upscaler" / "config.json", folder / "upscaler")
+    save_file({"head.weight": torch.zeros(2)}, folder / "upscaler" / "model.safetensors")
+    with pytest.raises(ModelError, match=r"^The upscaler of model is of another kind than those known here\.$"):
+        loading.open_model("model")
+
+
+def test_pngs_hold_the_large_picture_and_what_was_written_before_stays_small(tmp_path, capsys):
+    assert main(["color", "teal", "--steps", "2", "--seed", "5", "--out", str(tmp_path)]) == 0
+    made = read_png(tmp_path / "000.png")
+    assert made.size == "full" and Image.open(tmp_path / "000.png").size == (256, 256)
+    written = {name: value for name, value in json.loads(to_json(made)).items() if name != "size"}
+    assert from_json(json.dumps(written)) == made.replace(size="native")
+    assert from_json(json.dumps(written), old=False) == made  # settings that a browser has kept
+    flat = {"kind": "color", "color": "teal"}
+    assert [from_json(json.dumps(flat), old).size for old in (True, False)] == ["native", "full"]
+    assert from_json('{"guides": [{"guide": "color"}], "steps": 2}').size == "full"  # typed by somebody
+    before = save_png(Image.new("RGB", (64, 64)), tmp_path / "old.png", made)
+    with Image.open(before) as image:
+        image.load()
+        words = image.text[KEY].replace('"size": "full", ', "")
+    assert "size" not in words
+    (tmp_path / "old.json").write_text(words)
+    for name in ("one", "two"):
+        assert main(["paint", str(tmp_path / "old.json"), "--out", str(tmp_path / name)]) == 0
+    again, native = (Image.open(tmp_path / name / "000.png") for name in ("one", "two"))
+    assert again.size == (64, 64) and (pixels(again) == pixels(native)).all()
+    assert read_png(tmp_path / "one" / "000.png").size == "native"
+
+
+def test_the_command_line_takes_the_size(tmp_path, capsys):
+    assert main(["color", "teal", "--steps", "1", "--size", "native", "--out", str(tmp_path)]) == 0
+    assert Image.open(tmp_path / "000.png").size == (64, 64)
+    assert main(["color", "teal", "--size", "huge", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.endswith("guidance: Size must be one of: full, native.\n")
+
+
+def test_the_painter_s_pairs_are_exact_and_inputs_are_told_how_far_they_may_be_off():
+    pool = {"large": training.stored(paint(torch.arange(6), 256)), "strength": torch.full((6,), 0.4)}
+    pool["small"] = training.stored(paint(torch.arange(6) + 50, 64))
+    generator = torch.Generator().manual_seed(0)
+    small, strength, wanted, paintings = training.drawn(pool, 60, generator)
+    assert small.shape == (60, 3, training.CROP, training.CROP) and wanted.shape == paintings.shape
+    assert torch.allclose(reduced(wanted), small, atol=1e-5)
+    clean, repainted = strength == 0, strength == 0.4
+    assert 0 < clean.sum() < (~repainted).sum() < repainted.sum()
+    assert torch.allclose(wanted[clean], paintings[clean], atol=1e-5)  # exact pairs
+    assert (reduced(paintings) - small)[repainted].abs().mean() > 0.1
+
+
+def test_it_is_measured(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(evaluation, "STEPS", 30)
+    torch.manual_seed(0)
+    noise, flat = torch.randn(60, 3, 32, 32) / 2, torch.rand(60, 3, 1, 1).expand(-1, -1, 32, 32)
+    assert evaluation.told_apart(noise, flat) == 1.0
+    assert 0.3 < evaluation.told_apart(noise, torch.randn(60, 3, 32, 32) / 2) < 0.7
+    same = evaluation.apart(enlarged(noise), noise)
+    assert same["rms at 64 px"] < 1e-6 and same["most dE of the mean colour"] < 1e-3
+    assert evaluation.apart(enlarged(flat) + 0.2, flat)["rms at 64 px"] == pytest.approx(0.1, abs=1e-4)
+    monkeypatch.setattr(evaluation, "RECIPES", dict.fromkeys(evaluation.RECIPES, SHORT))
+    monkeypatch.setattr(evaluation, "TIMED", SHORT)
+    monkeypatch.setattr(evaluation, "STEPS", 1)
+    assert main(["evaluate", "upscaler", "--count", "6", "--out", str(tmp_path)]) == 0
+    assert Image.open(tmp_path / "upscaler-painted.png").size == (6 * 258 + 2, 258 + 2)
+    assert "| by the upscaler | " in capsys.readouterr().out
+
+
+def test_a_tiny_training_resumes_and_leaves_an_upscaler(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "SHOWN", 2)
+    asked = {"pictures": 4, "batch": 2}
+    whole = Settings(tmp_path / "whole", steps=6, every=2, warmup=1, precision="no")
+    training.run(whole, **asked)
+    assert {path.name for path in (tmp_path / "whole").iterdir()} == {"pool.pt", "pixels", "contest", "upscaler"}
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken", ignore=shutil.ignore_patterns("pixels", "contest"))
+    calls, real = [], torch.optim.AdamW.step
+
+    def step(self, *args, **options):
+        calls.append(1)
+        if len(calls) == 6:  # in the second part
+            raise KeyboardInterrupt
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    broken = Settings(tmp_path / "broken", steps=6, every=1, warmup=1, precision="no")
+    with pytest.raises(KeyboardInterrupt):
+        training.run(broken, **asked)
+    monkeypatch.setattr(torch.optim.AdamW, "step", real)
+    training.run(broken, **asked)
+    paths = [tmp_path / name / "upscaler" / "model.safetensors" for name in ("whole", "broken")]
+    first, second = (catalogue.read(Upscaler, path)(paint(torch.arange(1))) for path in paths)
+    assert torch.allclose(first, second, atol=1e-3)
+    assert to_images(first)[0].size == (256, 256)
