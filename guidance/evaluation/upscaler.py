@@ -71,10 +71,10 @@ def told_apart(made: Tensor, painted: Tensor) -> float:
 def apart(large: Tensor, native: Tensor) -> dict[str, float]:
     """How far enlarged pictures, made small again, are from those that were enlarged; of [0, 1], and CIELAB."""
     difference = (reduced(large) - native) / 2
-    means = [lab(((batch.mean((2, 3)) + 1) / 2).numpy()) for batch in (large, native)]
+    means = [lab((batch.mean((2, 3)) + 1) / 2) for batch in (large, native)]
     return {
         "rms at 64 px": difference.square().mean().sqrt().item(), "most at 64 px": difference.abs().max().item(),
-        "most dE of the mean colour": float(((means[0] - means[1]) ** 2).sum(1).max() ** 0.5),
+        "most dE of the mean colour": (means[0] - means[1]).norm(dim=1).max().item(),
     }  # fmt: skip
 
 

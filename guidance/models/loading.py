@@ -89,9 +89,9 @@ def open_upscaler(folder: Path, source: str, channels: int) -> Upscaler | None:
         if channels != 3:
             raise ValueError
         with building:
-            network = Upscaler(**config)
+            network = Upscaler(config["width"], config["blocks"], config["strength"])
         network.load_state_dict(load_file(weights))
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"The upscaler of {source} is of another kind than those known here.") from error
     sound(network, source)
     return frozen(network.to(device()))

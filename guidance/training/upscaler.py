@@ -168,10 +168,10 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8)
         # The hinge loss (arXiv:1705.02894) is the critic's; the upscaler's is beside it in one sum.
         return apart(made, wanted) - WEIGHT * praise.mean() + relu(1 - real).mean() + relu(1 + false).mean()
 
-    def part(name: str, share: float) -> Settings:
+    def part(name: str, share: float, rate: float) -> Settings:
         return dataclasses.replace(settings, out=settings.out / name, steps=round(settings.steps * share),
-                                   minutes=settings.minutes * share)  # fmt: skip
+                                   minutes=settings.minutes * share, learning_rate=rate)  # fmt: skip
 
-    train(upscaler, pixels, part("pixels", REGRESSION), show=show)
-    train(Contest(upscaler), contested, part("contest", 1 - REGRESSION),
+    train(upscaler, pixels, part("pixels", REGRESSION, settings.learning_rate), show=show)
+    train(Contest(upscaler), contested, part("contest", 1 - REGRESSION, settings.learning_rate / 4),
           show=lambda contest, path: show(contest.upscaler, path))  # fmt: skip
