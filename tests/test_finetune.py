@@ -83,6 +83,23 @@ def test_an_interrupted_run_resumes_to_the_weights_of_a_whole_one(start, monkeyp
     assert near(whole, run(start, "broken"))
 
 
+def test_a_run_that_was_killed_between_its_last_checkpoint_and_its_pipeline_ends_with_both(start, monkeypatch):
+    whole, show = run(start, "whole"), finetune.sampled
+
+    def sampled(model, count, *rest):
+        if (start / "broken" / "history.json").exists() and torch.load(start / "broken" / "checkpoint.pt")["step"] == 8:
+            raise KeyboardInterrupt
+        return show(model, count, *rest)
+
+    monkeypatch.setattr(finetune, "sampled", sampled)
+    with pytest.raises(KeyboardInterrupt):
+        run(start, "broken")
+    assert not near(whole, weights(start / "broken"))  # of the fourth step
+    monkeypatch.undo()
+    assert near(whole, run(start, "broken"))
+    assert (start / "broken" / "samples-000008.png").exists()
+
+
 def test_the_result_loads_is_steered_and_was_logged(start):
     run(start, "out")
     recipe = ColorRecipe(model=str(start / "out" / "pipeline"), steps=2)

@@ -58,7 +58,7 @@ def train(
     ema.to(accelerator.device)
     accelerator.init_trackers("tensorboard")
 
-    step, seconds, history, window = 0, 0.0, [], []
+    step, shown, seconds, history, window = 0, -1, 0.0, [], []
     checkpoint, parts = settings.out / "checkpoint.pt", {"network": network, "ema": ema, "optimizer": optimizer}
     if checkpoint.exists():
         try:
@@ -72,6 +72,8 @@ def train(
 
     def save() -> None:
         """Write checkpoint and curve, once there are any, and show what the averaged network makes by now."""
+        nonlocal shown
+        shown = step
         if not accelerator.is_main_process:
             return
         if step:
@@ -122,7 +124,7 @@ def train(
             accelerator.log({"loss": mean, "learning rate": rate}, step=step)
         if step % settings.every == 0:
             save()
-    if step % settings.every:
+    if shown < step:  # by this process: one that was killed may not have come to it
         save()
     bar.close()
     accelerator.end_training()
