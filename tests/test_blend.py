@@ -220,8 +220,11 @@ def test_a_tab_adds_its_guide_to_the_cards():
         assert text(status).startswith(expected)
 
 
-def test_guides_that_say_what_is_drawn_have_no_button_for_that():
-    assert len(handlers("joined")) == sum(not kind.inner for kind in KINDS)
+@pytest.mark.parametrize("place", range(len(KINDS)))
+def test_what_a_tab_adds_is_its_guide_as_it_stands(place):
+    join, tab = handlers("joined")[place], handlers("begin")[place].fn.__self__
+    cards, tabs, _ = join.fn(Request(), "[]", *(control.value for control in join.inputs[1:]))
+    assert asked(cards).recipe.guides == tab.ask(str, {tab.names[c]: c.value for c in tab.names}).ask.recipe.guides
 
 
 def test_every_example_is_a_blend_that_its_cards_say():

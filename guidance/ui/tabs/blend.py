@@ -42,10 +42,10 @@ def color(color: str, where: str = "everywhere") -> dict:
 
 
 EXAMPLES: dict[str, list[dict]] = {
-    "A golden lake": [prompt("mountains and a lake at sunset"), {"guide": "palette", "colors": GOLD}],
+    "A golden lake": [prompt("mountains and a lake at sunset"), {"guide": "palette", "colors": GOLD, "scale": 0.3}],
     "Night left, day right": [
         prompt("stars at night", "left"), color("#101a40", "left"),
-        prompt("a blue sky at noon", "right"), color("#9fd0f0", "right"),
+        prompt("clouds at noon", "right") | {"scale": 0.16}, color("#a8dcf5", "right") | {"scale": 0.35},
     ],
     "A sketch of a sunset": [{"guide": "sketch", "image": SUNSET}, prompt("a sunset over the sea")],
     "Rose over green": [color("#e58fa5", "sky"), color("#2c5530", "ground"), prompt("hills and clouds")],

@@ -99,7 +99,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
             add("count", "seed")
             paint, stop = stage.buttons(name)
             live = stage.follow(name)
-            join = None if kind.inner else gr.Button(t("Add to blend"), size="sm", elem_id=f"{name}-join")
+            join = gr.Button(t("Add to blend"), size="sm", elem_id=f"{name}-join")
             if own.last:
                 picks = stage.examples_row(own.examples, own.dots, wide=True)
             compare = comparison(name, kind, own)
@@ -152,9 +152,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
     guided = [key for key in kind.model_fields if key not in hidden]
     touched = [key for key in names if key in guided] if own.dots else sorted(
         {key for values in own.examples.values() for key in values}, key=names.index)  # fmt: skip
-    panel = stage.Panel(
-        name, {key: made[key] for key in names}, here.live, takes, restored, join=joined if join else None
-    )
+    panel = stage.Panel(name, {key: made[key] for key in names}, here.live, takes, restored, join=joined)
     for key, image in given:
         # What was given goes into the hidden field; what a restored recipe holds is shown.
         image.input(packed, image, [made[key], here.places["status"]], preprocess=False, **stage.WATCH)
