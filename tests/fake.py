@@ -12,14 +12,14 @@ from guidance.guides.base import LossGuide
 from guidance.recipe import Recipe
 
 
-class Edges(LossGuide):
-    """Toward more or fewer edges; no file of the project has it."""
+class Ridges(LossGuide):
+    """Toward more or fewer ridges; no file of the project has it."""
 
-    name: ClassVar[str] = "edges"
-    label: ClassVar[str] = "Edges"
-    about: ClassVar[str] = "Paint pictures with as many edges as asked."
+    name: ClassVar[str] = "ridges"
+    label: ClassVar[str] = "Ridges"
+    about: ClassVar[str] = "Paint pictures with as many ridges as asked."
 
-    amount: float = field(0.25, "Amount", "How many edges.", 0, 2, slider=(1, 0.05), front=True)
+    amount: float = field(0.25, "Amount", "How many ridges.", 0, 2, slider=(1, 0.05), front=True)
     along: Literal["rows", "columns"] = field(
         "rows", "Direction", "Where they run.", labels={"rows": "In rows", "columns": "In columns"}
     )

@@ -18,7 +18,7 @@ from guidance.guides.prompt import Prompt
 from guidance.recipe import NO_RECIPE, ColorRecipe, Recipe, from_flat, read_png, to_json
 from guidance.ui import page
 from guidance.ui.tabs.blend import SUNSET
-from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Edges, Fake
+from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Ridges, Fake
 
 # The endpoints of version 0.1: parameters, in order, with their defaults.
 COLOR = [
@@ -48,15 +48,15 @@ BY_LOSS = [
 
 
 @pytest.fixture(scope="module")
-def edges() -> Iterator[None]:
+def ridges() -> Iterator[None]:
     """A guide that a package from elsewhere has brought."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guides, "foreign", lambda: {"edges": Edges})
+        patch.setattr(guides, "foreign", lambda: {"ridges": Ridges})
         yield
 
 
 @pytest.fixture(scope="module")
-def demo(edges) -> gr.Blocks:
+def demo(ridges) -> gr.Blocks:
     """A page over a fake."""
     return page.build(Fake(weights="0123456789ab"))
 
@@ -91,9 +91,10 @@ def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(clie
     endpoints = client.view_api(return_format="dict", print_info=False)
     expected = {
         "/color": COLOR, "/clip": CLIP, "/digits": DIGITS, "/brightness": [("level", 0.8), *BY_LOSS, *SAMPLER],
-        "/edges": [("amount", 0.25), ("along", "rows"), ("sizes", 3), *BY_LOSS, *SAMPLER],
+        "/ridges": [("amount", 0.25), ("along", "rows"), ("sizes", 3), *BY_LOSS, *SAMPLER],
     }  # fmt: skip
-    assert list(endpoints["named_endpoints"]) == [*expected, "/paint"]
+    names = [f"/{guides.endpoint(kind)}" for kind in guides.every().values()]
+    assert list(endpoints["named_endpoints"]) == [*names, "/paint"] and set(expected) < set(names)
     assert not endpoints["unnamed_endpoints"]
     for name, parameters in expected.items():
         described = endpoints["named_endpoints"][name]["parameters"]
@@ -105,7 +106,7 @@ def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(clie
     assert (recipe["parameter_name"], recipe["parameter_has_default"]) == ("recipe", False)
 
 
-@pytest.mark.parametrize("name", ["color", "clip", "digits", "brightness", "edges"])
+@pytest.mark.parametrize("name", ["color", "clip", "digits", "brightness", "ridges"])
 def test_an_endpoint_that_is_told_nothing_paints_by_the_defaults(client, name):
     recipe = from_flat(guides.find(name), {})
     assert recipes(client.predict(api_name=f"/{name}")) == [recipe.picture(k) for k in range(len(recipe.seeds))]
@@ -122,8 +123,8 @@ def test_a_recipe_of_several_guides_is_painted_and_comes_back_picture_by_picture
     recipe = Recipe(guides=guides, steps=2, seed=7, count=2)
     assert recipes(client.predict(to_json(recipe), api_name="/paint")) == [recipe.picture(0), recipe.picture(1)]
     old = ColorRecipe(color="red", batched=True, size="native")  # such a text may be version 0.1's
-    typed = '{"guides": [{"guide": "brightness", "level": "0.2"}, {"guide": "edges"}], "steps": 2}'
-    expected = Recipe(guides=Brightness(0.2) + Edges(), steps=2)
+    typed = '{"guides": [{"guide": "brightness", "level": "0.2"}, {"guide": "ridges"}], "steps": 2}'
+    expected = Recipe(guides=Brightness(0.2) + Ridges(), steps=2)
     assert recipes(client.predict(typed, api_name="/paint")) == [expected]
     assert recipes(client.predict('{"kind": "color", "color": "red"}', api_name="/paint")) == [old]
     plain = ColorRecipe(steps=1).unguided()
@@ -136,10 +137,10 @@ def test_a_recipe_of_several_guides_is_painted_and_comes_back_picture_by_picture
         ("", NO_RECIPE),
         ("[" * 100_000, NO_RECIPE),
         ('{"guides": [{"guide": "color"}], "colour": "red"}', NO_RECIPE),
-        ('{"guides": [{"guide": "none"}]}', "Guide must be one of: color, prompt, digits, brightness, edges."),
+        ('{"guides": [{"guide": "none"}]}', f"Guide must be one of: {', '.join([*guides.every(), 'ridges'])}."),
         ('{"guides": [{"guide": "color"}, {"guide": "color", "color": "#12"}]}', COLOUR),
         ('{"guides": [{"guide": "brightness", "scale": 2}]}', SCALE),
-        ('{"guides": [{"guide": "edges", "along": "x"}]}', "Along must be one of: rows, columns."),
+        ('{"guides": [{"guide": "ridges", "along": "x"}]}', "Along must be one of: rows, columns."),
         ('{"guides": [{"guide": "digits"}, {"guide": "digits"}]}',
          "Only one guide of a recipe may say which class is drawn."),
         ('{"guides": [], "model": "in hand"}', LISTED),
@@ -154,17 +155,17 @@ def test_what_is_no_recipe_is_answered_by_a_sentence(client, recipe, expected):
 
 
 def test_a_guide_from_elsewhere_has_a_tab_whose_controls_follow_its_fields(demo):
-    controls = {block.elem_id: block for block in demo.blocks.values() if str(block.elem_id).startswith("edges-")}
-    amount, along, sizes, scale = (controls[f"edges-{name}"] for name in ("amount", "along", "sizes", "scale"))
+    controls = {block.elem_id: block for block in demo.blocks.values() if str(block.elem_id).startswith("ridges-")}
+    amount, along, sizes, scale = (controls[f"ridges-{name}"] for name in ("amount", "along", "sizes", "scale"))
     assert isinstance(amount, gr.Slider) and isinstance(along, gr.Radio) and isinstance(sizes, gr.Number)
     assert (amount.value, amount.minimum, amount.maximum, amount.step) == (0.25, 0, 1, 0.05)
     assert (along.value, [value for _, value in along.choices]) == ("rows", ["rows", "columns"])
     assert (sizes.value, sizes.minimum, sizes.maximum) == (3, 1, 9)
-    assert (scale.value, scale.maximum) == (Edges().scale, 1)
+    assert (scale.value, scale.maximum) == (Ridges().scale, 1)
     begins = [fn.fn.__self__ for fn in demo.fns.values() if fn.name == "begin"]
     runner = next(runner for runner in begins if "amount" in runner.names.values())
     given = {name: control.value for control, name in runner.names.items()} | {"amount": 0.75, "along": "columns"}
-    assert runner.ask(str, given).ask.recipe == Recipe(guides=(Edges(0.75, "columns"),), count=4)
+    assert runner.ask(str, given).ask.recipe == Recipe(guides=(Ridges(0.75, "columns"),), count=4)
     with pytest.raises(RecipeError, match=r"^Amount must be a number from 0 to 2\.$"):
         runner.ask(str, given | {"keep": True, "amount": 3})
 

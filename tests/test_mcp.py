@@ -21,14 +21,14 @@ from guidance.guides.color import Color
 from guidance.recipe import KEY, ClipRecipe, ColorRecipe, Recipe, form, from_json, to_json
 from guidance.ui import page
 from guidance.ui.server import limits
-from tests.fake import COLOUR, Edges, Fake
+from tests.fake import COLOUR, Ridges, Fake
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """A page over a fake that serves agents, with a guide from elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guides, "foreign", lambda: {"edges": Edges})
+        patch.setattr(guides, "foreign", lambda: {"ridges": Ridges})
         demo = page.build(Fake())
         yield page.launch(demo, host="127.0.0.1", port=None, mcp=True, quiet=True)
         demo.close()
@@ -62,18 +62,18 @@ def pictures(result) -> list[tuple[tuple[int, int], object]]:
 
 def test_the_tools_are_the_endpoints_and_say_what_each_parameter_means(url):
     tools, _ = ask(url)
-    assert list(tools) == ["color", "clip", "digits", "brightness", "edges", "paint"]
+    assert list(tools) == [*map(guides.endpoint, guides.every().values()), "paint"] and "ridges" in tools
     for name, tool in tools.items():
         properties = tool.inputSchema["properties"]
         assert list(properties) == ([*form(guides.find(name))] if name != "paint" else ["recipe"])
         assert all(value["description"] for value in properties.values())
         assert "Args" not in tool.description
-    assert tools["edges"].description.startswith("Paint pictures with as many edges as asked. Gives PNG files")
-    edges, digits = (tools[name].inputSchema["properties"] for name in ("edges", "digits"))
-    assert edges["amount"] == {"type": "number", "default": 0.25, "description": "Amount. How many edges. From 0 to 2."}
-    assert edges["sizes"]["type"] == "integer"
-    assert edges["along"]["description"] == "Direction. Where they run. One of rows, columns."
-    assert edges["scale"]["description"].endswith(" From 0 to 10,000. Nothing: by rule.")
+    assert tools["ridges"].description.startswith("Paint pictures with as many ridges as asked. Gives PNG files")
+    ridges, digits = (tools[name].inputSchema["properties"] for name in ("ridges", "digits"))
+    assert ridges["amount"] == {"type": "number", "default": 0.25, "description": "Amount. How many ridges. From 0 to 2."}
+    assert ridges["sizes"]["type"] == "integer"
+    assert ridges["along"]["description"] == "Direction. Where they run. One of rows, columns."
+    assert ridges["scale"]["description"].endswith(" From 0 to 10,000. Nothing: by rule.")
     assert digits["count"]["description"].endswith(" From 1 to 1,000.")
     assert tools["color"].inputSchema["properties"]["count"]["description"].endswith(" From 1 to 64.")
     assert tools["paint"].inputSchema["required"] == ["recipe"]
@@ -81,16 +81,16 @@ def test_the_tools_are_the_endpoints_and_say_what_each_parameter_means(url):
 
 def test_an_agent_sees_the_pictures_and_can_fetch_their_files(url):
     both = Recipe(guides=Color("teal") + Brightness(0.2), steps=1)
-    _, (two, digits, prompt, edges, painted) = ask(
+    _, (two, digits, prompt, ridges, painted) = ask(
         url, ("color", {"color": "teal", "steps": 2, "count": 2}), ("digits", {"digits": "12", "steps": 1}),
-        ("clip", {"prompt": "a moon", "steps": 1}), ("edges", {"amount": 1, "steps": 1}),
+        ("clip", {"prompt": "a moon", "steps": 1}), ("ridges", {"amount": 1, "steps": 1}),
         ("paint", {"recipe": to_json(both)}),
     )  # fmt: skip
     recipe = ColorRecipe(color="teal", steps=2, count=2)
     assert pictures(two) == [((8, 8), recipe.picture(0)), ((8, 8), recipe.picture(1))]
     assert [size for size, _ in pictures(digits)] == [(28, 28), (28, 28)]
     assert pictures(prompt)[0][1] == ClipRecipe(prompt="a moon", steps=1)
-    assert pictures(edges) == [((8, 8), Recipe(guides=(Edges(1),), steps=1))]
+    assert pictures(ridges) == [((8, 8), Recipe(guides=(Ridges(1),), steps=1))]
     assert pictures(painted) == [((8, 8), both)]
 
 

@@ -328,5 +328,5 @@ def test_files_without_a_recipe(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(RecipeError, match=r"^This file is not a PNG picture that can be read\.$"):
         read_png(tmp_path / "text.png")
-    with pytest.raises(RecipeError, match=r"^This file is not a PNG picture that can be read\.$"):
+    with pytest.raises(RecipeError, match=r"^There is no file of that name\.$"):
         read_png(tmp_path / "missing.png")

@@ -11,7 +11,7 @@ import torch
 from diffusers import DDIMPipeline, DDIMScheduler
 from PIL import Image
 
-from guidance import ColorRecipe, Recipe, frames, generate, images, steer
+from guidance import ColorRecipe, Recipe, frames, generate, guides, images, steer
 from guidance.__main__ import main
 from guidance.engine import TAKES_NO_TEXT, fingerprint, plan
 from guidance.fields import RecipeError
@@ -226,7 +226,7 @@ def test_the_command_line_paints_with_any_guides_and_from_files(tmp_path, capsys
         assert read_png(tmp_path / name[:3] / "000.png").replace(weights="") == made.picture(0)
     capsys.readouterr()
     for wrong, sentence in (
-        (["--guide", "hue:1"], "Guide must be one of: color, prompt, digits, brightness."),
+        (["--guide", "hue:1"], f"Guide must be one of: {', '.join(guides.every())}."),
         (["--guide", "color:teal, scale=2"], "Scale must be a number from 0 to 1."),
         ([str(tmp_path / "none.json")], "[Errno 2] No such file or directory"),
     ):
