@@ -18,13 +18,13 @@ from guidance.guides.prompt import Prompt
 from guidance.recipe import NO_RECIPE, ColorRecipe, Recipe, from_flat, read_png, to_json
 from guidance.ui import page
 from guidance.ui.tabs.blend import SUNSET
-from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Ridges, Fake
+from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Fake, Ridges
 
 # The endpoints of version 0.1: parameters, in order, with their defaults.
 COLOR = [
     ("color", "#e0703c"), ("model", "landscapes"), ("text", ""), ("negative", ""), ("text_scale", 7.5), ("loss", None),
     ("scale", None), ("method", "shortcut"), ("rule", "normalized"), ("weight", None), ("start", None), ("stop", 1.0),
-    ("solver", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False), ("where", ""),
+    ("solver", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False), ("where", "everywhere"),
     ("mask", ""), ("size", "full"),
 ]  # fmt: skip
 CLIP = [
@@ -32,7 +32,7 @@ CLIP = [
     ("text", ""), ("negative", ""), ("text_scale", 7.5), ("preset", "fast"), ("rule", None), ("scale", None),
     ("method", None), ("weight", None), ("cuts", None), ("travel", None), ("candidates", None), ("start", 0.0),
     ("stop", None), ("solver", None), ("eta", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False),
-    ("where", ""), ("mask", ""), ("size", "full"),
+    ("where", "everywhere"), ("mask", ""), ("size", "full"),
 ]  # fmt: skip
 DIGITS = [
     ("digits", "0123456789"), ("guidance", "classifier-free"), ("scale", None), ("conditioning", "embedding"),

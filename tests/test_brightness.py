@@ -20,7 +20,6 @@ from guidance.guides.base import LossGuide
 from guidance.guides.brightness import Brightness
 from guidance.recipe import from_flat, from_json, to_flat, to_json
 
-
 OWN = ["color", "prompt", "digits", "brightness", "contrast", "edges", "from_picture", "hold", "layout", "palette",
        "saturation", "sketch", "symmetry", "tileable"]  # fmt: skip
 
@@ -57,7 +56,8 @@ def test_what_it_does_not_take_is_said_in_a_sentence():
     for values, sentence in (
         ({"level": 2}, "Level must be a number from 0 to 1."),
         ({"scale": 3}, "Scale must be a number from 0 to 1."),
-        ({"light": 1}, "Brightness has no field of that name: it has level, start, stop, rule, scale, method, weight."),
+        ({"light": 1}, "Brightness has no field of that name: it has level, start, stop, rule, scale, method, weight, "
+                       "where, mask."),
     ):  # fmt: skip
         with pytest.raises(RecipeError) as error:
             Brightness(**values)

@@ -21,7 +21,7 @@ from guidance.guides.color import Color
 from guidance.recipe import KEY, ClipRecipe, ColorRecipe, Recipe, form, from_json, to_json
 from guidance.ui import page
 from guidance.ui.server import limits
-from tests.fake import COLOUR, Ridges, Fake
+from tests.fake import COLOUR, Fake, Ridges
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,8 @@ def test_the_tools_are_the_endpoints_and_say_what_each_parameter_means(url):
         assert "Args" not in tool.description
     assert tools["ridges"].description.startswith("Paint pictures with as many ridges as asked. Gives PNG files")
     ridges, digits = (tools[name].inputSchema["properties"] for name in ("ridges", "digits"))
-    assert ridges["amount"] == {"type": "number", "default": 0.25, "description": "Amount. How many ridges. From 0 to 2."}
+    said = "Amount. How many ridges. From 0 to 2."
+    assert ridges["amount"] == {"type": "number", "default": 0.25, "description": said}
     assert ridges["sizes"]["type"] == "integer"
     assert ridges["along"]["description"] == "Direction. Where they run. One of rows, columns."
     assert ridges["scale"]["description"].endswith(" From 0 to 10,000. Nothing: by rule.")

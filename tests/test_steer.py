@@ -228,7 +228,7 @@ def test_the_command_line_paints_with_any_guides_and_from_files(tmp_path, capsys
     for wrong, sentence in (
         (["--guide", "hue:1"], f"Guide must be one of: {', '.join(guides.every())}."),
         (["--guide", "color:teal, scale=2"], "Scale must be a number from 0 to 1."),
-        ([str(tmp_path / "none.json")], "[Errno 2] No such file or directory"),
+        ([str(tmp_path / "none.json")], "No such file or directory"),
     ):
         assert main(["paint", *wrong, "--out", str(tmp_path / "none")]) == 2
         assert capsys.readouterr().err.startswith(f"guidance: {sentence}") and not (tmp_path / "none").exists()
