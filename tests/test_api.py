@@ -44,6 +44,7 @@ SAMPLER = [
 ]  # fmt: skip
 BY_LOSS = [
     ("start", 0.0), ("stop", 1.0), ("rule", "normalized"), ("scale", None), ("method", "shortcut"), ("weight", None),
+    ("where", "everywhere"), ("mask", ""),
 ]  # fmt: skip
 
 

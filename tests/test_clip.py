@@ -198,11 +198,13 @@ def encoded(image, kind="WEBP"):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def test_a_packed_picture_is_a_small_webp_and_nothing_else():
+def test_a_packed_picture_is_a_small_webp_or_png_and_nothing_else():
     small = encoded(Image.new("RGB", (256, 9), "teal"))
     assert packed(small) == small and unpack(small).size == (256, 9) and packed(None) == packed("") == ""
-    wrong = [7, ["x"], small + "!", "x" * 200_001, encoded(Image.new("RGB", (257, 9))), small[:40],
-             encoded(Image.new("RGB", (9, 9)), "PNG"), ""]  # fmt: skip
+    painted = encoded(Image.new("RGBA", (9, 9)), "PNG")
+    assert packed(painted) == painted and unpack(painted).mode == "RGBA"
+    wrong = [7, ["x"], small + "!", "x" * 400_001, encoded(Image.new("RGB", (257, 9))), small[:40],
+             encoded(Image.new("RGB", (9, 9)), "JPEG"), ""]  # fmt: skip
     for value in wrong:
         with pytest.raises(RecipeError, match="^This picture cannot be read: taken is a PNG, JPEG or"):
             unpack(value)
@@ -228,7 +230,7 @@ def test_a_picture_is_the_same_alone_in_any_batch_and_on_a_second_run(fields):
 
 
 def test_guidance_brings_clip_s_view_of_the_pictures_nearer():
-    recipe = ClipRecipe(prompt="a red sunset", count=4, steps=20)
+    recipe = ClipRecipe(prompt="a red sunset", count=4, steps=20, size="native")
     judge = clips.get("landscapes")
 
     def distance(recipe):
@@ -274,7 +276,7 @@ def test_an_evaluation_that_was_stopped_reads_what_it_had_drawn(tmp_path, monkey
 def test_many_prompts_in_a_batch_paint_each_as_alone():
     recipe = ClipRecipe(seed=3, steps=4, candidates=2)
     made = evaluation.together(recipe, ["a red sunset", "snow", "night"])
-    alone = to_pixels(images(recipe.change(prompt="snow", seed=4)))
+    alone = to_pixels(images(recipe.change(prompt="snow", seed=4, size="native")))
     assert torch.equal(((made[1:2] + 1) * 127.5).round().byte(), alone)
 
 

@@ -184,7 +184,7 @@ def test_training_goes_on_in_smaller_batches_where_memory_runs_out(start, tmp_pa
     assert said.count("Memory ran out: from here on") == 2 and "from here on 1 pictures at once" in said
     monkeypatch.setattr(torch.nn.functional, "mse_loss", lambda made, wanted: loss(made.repeat(2, 1, 1, 1), wanted))
     assert main([*start, "--steps", "6", "--batch", "1"]) == 2
-    assert "\nguidance: There is not enough memory" in capsys.readouterr().err
+    assert "guidance: There is not enough memory" in capsys.readouterr().err
 
 
 def short_of_memory(monkeypatch, most, after=0):

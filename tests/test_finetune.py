@@ -241,7 +241,7 @@ def test_who_cannot_push_hears_of_it_before_the_work(start, api, monkeypatch):
 
 
 def test_a_model_that_is_told_a_text_is_not_fine_tuned(start, monkeypatch):
-    monkeypatch.setattr(finetune, "open_model", lambda *_: types.SimpleNamespace(takes_text=True))
+    monkeypatch.setattr(finetune.catalogue, "opened", lambda *_: types.SimpleNamespace(takes_text=True))
     with pytest.raises(ModelError, match="only unconditional models are fine-tuned here"):
         run(start, "out")
 

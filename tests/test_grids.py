@@ -58,7 +58,7 @@ def test_prompts_digits_and_guides_of_any_kind_have_grids_too():
 
 @pytest.mark.parametrize("kind", guides.every().values())
 def test_every_field_but_pictures_and_their_number_can_be_an_axis(kind):
-    assert set(grids.settings(kind)) == set(form(kind)) - {"count", "image"}
+    assert set(grids.settings(kind)) == set(form(kind)) - {"count", "image", "mask"}
     assert [name for _, name in controls.titles(kind)] == list(grids.settings(kind))
 
 

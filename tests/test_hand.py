@@ -188,7 +188,7 @@ def test_a_trained_pipeline_in_hand_is_steered_as_by_its_name():
         arrays(steer(pipe, guides, **fields)) for guides in ((), Color("teal"), Loss(sides, scale=0.3, name="symmetry"))
     )
     assert away(teal) < 0.4 * away(bare) and apart(symmetric) < 0.7 * apart(bare)
-    assert abs(teal - arrays(steer("landscapes", Color("teal"), **fields))).max() <= 2
+    assert abs(teal - arrays(steer("landscapes", Color("teal"), size="native", **fields))).max() <= 2
 
 
 def test_a_picture_is_the_same_alone_and_in_company(pipe):
@@ -211,7 +211,7 @@ def test_it_paints_what_it_paints_from_a_folder(kind, tmp_path):
 
 def test_a_built_in_model_is_steered_by_its_name():
     pictures = steer("landscapes", Color("teal"), count=2, steps=3)
-    assert [picture.size for picture in pictures] == [(64, 64)] * 2
+    assert [picture.size for picture in pictures] == [(256, 256)] * 2
     assert np.array_equal(arrays(pictures), arrays(guidance.images(Recipe((Color("teal"),), count=2, steps=3))))
 
 

@@ -20,7 +20,7 @@ from tests.exact import generators, noise, tiny_unet
 def test_a_model_is_loaded_once_by_two_callers(monkeypatch):
     loads = []
     monkeypatch.setattr(catalogue, "cache", Cache(lambda: 2**30, weight))
-    monkeypatch.setattr(catalogue, "open_model", lambda path: loads.append(path) or loading.open_model(path))
+    monkeypatch.setattr(catalogue, "open_model", lambda *of: loads.append(of) or loading.open_model(*of))
     threads = [threading.Thread(target=catalogue.get, args=("landscapes",)) for _ in range(2)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]

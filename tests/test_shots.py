@@ -14,7 +14,9 @@ SHOTS = sorted(welcome.SHOTS.glob("*.png"))
 def test_a_picture_on_the_page_is_made_again(path):
     recipe = read_png(path)
     made = sheet(images(recipe), len(recipe.seeds))
-    assert same(made, path), differs(made, path)
+    # What a CLIP guides is only near what it is on another processor: see `same`.
+    near = any(guide.name == "prompt" for guide in recipe.guides) and differs(made, path)[2] > 15
+    assert near or same(made, path), differs(made, path)
     assert recipe.guided == path.stem.endswith("-steered")
 
 

@@ -86,7 +86,7 @@ def test_it_paints_from_any_folder(unpacked, tmp_path):
 
 def test_the_page_is_built_from_it(unpacked, tmp_path):
     code = "from guidance.ui import page; print(type(page.build()).__name__)"
-    assert run(unpacked, tmp_path, "-c", code) == "Blocks\n"
+    assert run(unpacked, tmp_path, "-c", code) == "Page\n"
 
 
 def test_a_process_that_works_for_it_finds_it(unpacked):
