@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 
+PICTURES = ("picture", "sketch", "mask")  # controls of fields that hold a small picture
+
 
 class RecipeError(ValueError):
     """A recipe cannot be made; the message is one sentence for the user and never echoes what was put in."""
@@ -26,9 +28,6 @@ def field(default: object, label: str, help: str, low: float | None = None, high
 def look(info: FieldInfo | None) -> dict[str, Any]:
     """How a page shows a field, if it is one."""
     return info.json_schema_extra or {} if info else {}
-
-
-PICTURES = ("picture", "sketch", "mask")  # controls of fields that hold a small picture
 
 
 def kind(info: FieldInfo) -> Any:

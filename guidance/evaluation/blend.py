@@ -20,7 +20,7 @@ from guidance.evaluation.samples import data, grid, pictures
 from guidance.guides.base import Guide, LossGuide, Run
 from guidance.guides.color import Color
 from guidance.guides.hold import Hold
-from guidance.guides.palette import Palette, shares
+from guidance.guides.palette import Palette, spread
 from guidance.guides.prompt import Prompt
 from guidance.guides.sketch import Sketch
 from guidance.models import catalogue
@@ -74,13 +74,10 @@ def apart(batch: Tensor, color: str, place: Tensor) -> Tensor:
     return (lab(mean) - lab(channels(color))).norm(dim=1)
 
 
-def spread(batch: Tensor, colors: str) -> Tensor:
+def away(batch: Tensor, colors: str) -> Tensor:
     """How far the colours of pictures are from a palette, the sliced Wasserstein distance in CIELAB: (N,)."""
-    named, parts = zip(*shares(colors), strict=True)
-    chosen = torch.searchsorted(torch.tensor(parts).cumsum(0), (torch.arange(4096) + 0.5) / 4096)
-    target = lab(torch.stack([channels(color) for color in named])).float()[chosen.clamp(max=len(named) - 1)]
     axes = normalize(torch.randn(len(batch), 3, 64, generator=torch.Generator().manual_seed(0)), dim=1)
-    return distance(lab((batch.clamp(-1, 1).flatten(2).transpose(1, 2) + 1) / 2), target, axes).sqrt()
+    return distance(lab((batch.clamp(-1, 1).flatten(2).transpose(1, 2) + 1) / 2), spread(colors, 4096), axes).sqrt()
 
 
 def everywhere() -> Tensor:
@@ -124,7 +121,7 @@ def blends(judge: torch.nn.Module, count: int = 40) -> list[tuple[str, list[Wish
             (apart(batch, sky, UPPER) < NEAR) & (apart(batch, ground, LOWER) < NEAR)))  # fmt: skip
 
     def palette(colors: str) -> Wish:
-        return Wish(Palette(colors, scale=0.4), lambda batch: spread(batch, colors) < NEAR)
+        return Wish(Palette(colors, scale=0.4), lambda batch: away(batch, colors) < NEAR)
 
     for k in range(count // 4):
         sky, land = SKY[k % len(SKY)], LANDS[words.randrange(len(LANDS))]
@@ -166,8 +163,8 @@ def palettes(bare: Tensor) -> None:
     print("\n| palette | distance / unguided | contrast / unguided |\n|---|---|---|")
     for scale in (0.2, Palette().scale, 0.5, 0.8):
         sets = {colors: pictures(Recipe(guides=Palette(colors, scale=scale)), len(bare)) for colors in PALETTES}
-        far = torch.cat([spread(batch, colors) for colors, batch in sets.items()]).mean()
-        before = torch.cat([spread(bare, colors) for colors in sets]).mean()
+        far = torch.cat([away(batch, colors) for colors, batch in sets.items()]).mean()
+        before = torch.cat([away(bare, colors) for colors in sets]).mean()
         contrast = metrics.contrast(torch.cat(list(sets.values()))) / metrics.contrast(bare)
         print(f"| scale {scale:g} | {far / before:.2f} | {contrast:.2f} |", flush=True)
 

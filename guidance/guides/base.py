@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, model_validator
 from guidance.codec import packed
 from guidance.fields import RecipeError, Values, field
 from guidance.guides.run import Run
+from guidance.sampling.regions import REGIONS
 from guidance.sampling.rules import METHODS, RULES
 from guidance.sampling.schedule import WEIGHTS, strengths
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from guidance.sampling.schedule import Schedule
 
 
-PLACES = ("everywhere", "sky", "ground", "left", "right", "centre", "border")  # of sampling/regions.py
+Picture = Annotated[str, BeforeValidator(packed)]  # that a recipe holds
 
 
 class Guide(Values):
@@ -174,12 +175,12 @@ class LossGuide(Guide):
         labels={"constant": "Constant", "early": "Early", "late": "Late", "counter": "The course's counter"},
     )  # fmt: skip
 
-    where: Literal[PLACES] = field(
+    where: Literal[tuple(REGIONS)] = field(
         "everywhere", "Where", "The part of the picture that is judged and bent.",
         labels={"everywhere": "Everywhere", "sky": "Upper half", "ground": "Lower half", "left": "Left half",
                 "right": "Right half", "centre": "Centre", "border": "Border"},
     )  # fmt: skip
-    mask: Annotated[str, BeforeValidator(packed)] = field(
+    mask: Picture = field(
         "", "Painted region", "Light where it acts; base64 of a PNG or WebP of at most 256 px.", control="mask"
     )
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BeforeValidator
-
-from guidance.codec import packed
 from guidance.fields import field
-from guidance.guides.base import LossGuide, Run
+from guidance.guides.base import LossGuide, Picture, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +35,7 @@ class Edges(LossGuide):
     alone: ClassVar[bool] = False
     sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
-    brings: ClassVar[dict[str, dict]] = {
-        "normalized": {"scale": 0.15, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
-    }  # fmt: skip
+    brings: ClassVar[dict[str, dict]] = LossGuide.brings | {"normalized": {"scale": 0.15, "weight": "constant"}}
     words: ClassVar[dict[str, str]] = {
         "Edges of a drawing": "线稿的轮廓", "edges": "轮廓", "Drawing": "线稿",
         "Its lines are where the picture is to have edges. Base64 of a PNG or WebP of at most 256 px.":
@@ -48,7 +43,7 @@ class Edges(LossGuide):
         "Paint pictures whose edges lie where a drawing has its lines.": "让画面的轮廓落在线稿的线条上。",
     }  # fmt: skip
 
-    image: Annotated[str, BeforeValidator(packed)] = field(
+    image: Picture = field(
         "", "Drawing", "Its lines are where the picture is to have edges. Base64 of a PNG or WebP of at most 256 px.",
         control="sketch", front=True,
     )  # fmt: skip

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BeforeValidator
-
-from guidance.codec import packed
 from guidance.fields import field
-from guidance.guides.base import Guide, Run
+from guidance.guides.base import Guide, Picture, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +34,7 @@ class FromPicture(Guide):
         "Paint pictures that start from one of yours.": "从你的图片开始作画。",
     }  # fmt: skip
 
-    image: Annotated[str, BeforeValidator(packed)] = field(
+    image: Picture = field(
         "", "Picture", "What is noised and painted again. Base64 of a PNG or WebP of at most 256 px.",
         control="picture", front=True,
     )  # fmt: skip

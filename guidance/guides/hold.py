@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BeforeValidator
-
-from guidance.codec import packed
 from guidance.fields import field
-from guidance.guides.base import Guide, Run
+from guidance.guides.base import Guide, Picture, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,10 +41,10 @@ class Hold(Guide):
             "精确保留图片中涂抹的部分，其余重新作画。",
     }  # fmt: skip
 
-    image: Annotated[str, BeforeValidator(packed)] = field(
+    image: Picture = field(
         "", "Picture", "What is held in part. Base64 of a PNG or WebP of at most 256 px.", control="picture", front=True
     )
-    mask: Annotated[str, BeforeValidator(packed)] = field(
+    mask: Picture = field(
         "", "Held part", "Light where the picture stays; base64 of a PNG or WebP of at most 256 px.", control="mask",
         front=True,
     )  # fmt: skip

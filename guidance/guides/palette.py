@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BeforeValidator
 
-from guidance.codec import packed
 from guidance.fields import RecipeError, field
-from guidance.guides.base import LossGuide, Run
+from guidance.guides.base import LossGuide, Picture, Run
 from guidance.guides.color import plain
 
 if TYPE_CHECKING:
@@ -40,6 +39,17 @@ def written(value: object) -> str:
     return ", ".join(f"{color} {share:.4g}" for color, share in shares(value))
 
 
+def spread(colors: str, count: int) -> Tensor:
+    """`count` colours of a palette in CIELAB, each as often as its share says: (count, 3) float32."""
+    import torch
+
+    from guidance.cielab import channels, lab
+
+    named, parts = zip(*shares(colors), strict=True)
+    chosen = torch.searchsorted(torch.tensor(parts).cumsum(0), (torch.arange(count) + 0.5) / count)
+    return lab(torch.stack([channels(color) for color in named])).float()[chosen.clamp(max=len(named) - 1)]
+
+
 class Palette(LossGuide):
     """Toward a set of colours, by the sliced Wasserstein distance of distributions of colour."""
 
@@ -51,8 +61,8 @@ class Palette(LossGuide):
     alone: ClassVar[bool] = False
     sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
-    brings: ClassVar[dict[str, dict]] = {
-        "normalized": {"scale": 0.5, "weight": "late", "start": 0.1}, "course": {"scale": 40.0, "weight": "constant"}
+    brings: ClassVar[dict[str, dict]] = LossGuide.brings | {
+        "normalized": {"scale": 0.5, "weight": "late", "start": 0.1}
     }  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Palette": "调色板", "palette": "调色板", "Colours": "颜色",
@@ -68,7 +78,7 @@ class Palette(LossGuide):
         "#16324f 0.4, #2a9d8f 0.3, #e9c46a 0.2, #e76f51 0.1", "Colours",
         "With shares, as in teal 0.5, gold 0.3, #fff.", control="palette", front=True,
     )  # fmt: skip
-    image: Annotated[str, BeforeValidator(packed)] = field(
+    image: Picture = field(
         "", "Colours of a picture", "Instead of those above.", control="picture"
     )
 
@@ -76,16 +86,13 @@ class Palette(LossGuide):
         """`count` colours of the palette in CIELAB, each as often as its share says: (count, 3)."""
         import torch
 
-        from guidance.cielab import channels, lab
+        from guidance.cielab import lab
 
         if self.image:
             pixels = (run.picture(self.image, self.label)[0].flatten(1).T + 1) / 2  # (H * W, 3)
             every = torch.linspace(0, len(pixels) - 1, count, device=pixels.device).round().long()
             return lab(pixels)[every]
-        colors, parts = zip(*shares(self.colors), strict=True)
-        ends = torch.tensor(parts).cumsum(0)
-        chosen = torch.searchsorted(ends, (torch.arange(count) + 0.5) / count).clamp(max=len(colors) - 1)
-        return lab(torch.stack([channels(color) for color in colors])).float()[chosen].to(run.model.device)
+        return spread(self.colors, count).to(run.model.device)
 
     def objective(self, run: Run) -> Loss:
         """How far the colours of the pixels are from the palette's."""

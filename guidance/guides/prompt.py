@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from guidance.codec import packed, seen, unpack
+from guidance.codec import seen, unpack
 from guidance.fields import RecipeError, field, real, text
-from guidance.guides.base import LossGuide, Run
+from guidance.guides.base import LossGuide, Picture, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +79,7 @@ class Prompt(LossGuide):
         "mountains and a lake at sunset", "Prompt",
         "Lands, times of day, weather, colours. Weights: snow:1 | clouds:-0.5", lines=2, front=True,
     )  # fmt: skip
-    image: Annotated[str, BeforeValidator(packed)] = field(
+    image: Picture = field(
         "", "A picture as a prompt", "Of weight 1; base64 of a WebP of at most 256 px.", control="picture"
     )
     clip: Literal[tuple(CLIPS)] = field(

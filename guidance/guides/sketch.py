@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import BeforeValidator
-
-from guidance.codec import packed
 from guidance.fields import field
-from guidance.guides.base import LossGuide, Run
+from guidance.guides.base import LossGuide, Picture, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,9 +35,8 @@ class Sketch(LossGuide):
     sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
     # Late, for by then the scene has chosen itself, and what is not painted stays free.
-    brings: ClassVar[dict[str, dict]] = {
-        "normalized": {"scale": 0.4, "weight": "constant", "start": 0.4},
-        "course": {"scale": 40.0, "weight": "constant"},
+    brings: ClassVar[dict[str, dict]] = LossGuide.brings | {
+        "normalized": {"scale": 0.4, "weight": "constant", "start": 0.4}
     }  # fmt: skip
     words: ClassVar[dict[str, str]] = {
         "Sketch": "草图", "sketch": "草图",
@@ -50,7 +46,7 @@ class Sketch(LossGuide):
             "按草图作画：粗略的色块即可，空白处自由发挥。",
     }  # fmt: skip
 
-    image: Annotated[str, BeforeValidator(packed)] = field(
+    image: Picture = field(
         "", "Sketch", "Blobs of colour; what stays clear is free. Base64 of a PNG or WebP of at most 256 px.",
         control="sketch", front=True,
     )  # fmt: skip

@@ -24,9 +24,7 @@ class Tileable(LossGuide):
     alone: ClassVar[bool] = False
     sampler: ClassVar[dict[str, object]] = {"solver": "dpm++", "steps": 12}
     sees_all: ClassVar[bool] = True
-    brings: ClassVar[dict[str, dict]] = {
-        "normalized": {"scale": 0.2, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
-    }  # fmt: skip
+    brings: ClassVar[dict[str, dict]] = LossGuide.brings | {"normalized": {"scale": 0.2, "weight": "constant"}}
     words: ClassVar[dict[str, str]] = {
         "Tileable edges": "可拼接的边缘", "tileable edges": "可拼接的边缘",
         "Sides": "哪些边",

@@ -1,10 +1,15 @@
-"""Regions: where a guide acts, and what its loss is shown of a picture then."""
+"""Regions: where a guide acts, and what its loss is shown of a picture then.
+
+torch is imported where it is used, so that the names of regions can be had without.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SOFT = 0.16  # the width of a region's edge, in sides of a picture
 FULL = 0.5  # from so much on a pixel belongs to a region
@@ -12,24 +17,28 @@ FULL = 0.5  # from so much on a pixel belongs to a region
 # Down and across a picture, from 0 to 1, to how far inside a point lies, in sides of a picture; 0 is the middle of
 # the edge. Everywhere is no region.
 REGIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "everywhere": lambda y, x: torch.ones_like(y + x),
+    "everywhere": lambda y, x: 1 + 0 * (y + x),
     "sky": lambda y, x: 0.5 - y + 0 * x,
     "ground": lambda y, x: y - 0.5 + 0 * x,
     "left": lambda y, x: 0.5 - x + 0 * y,
     "right": lambda y, x: x - 0.5 + 0 * y,
-    "centre": lambda y, x: 0.28 - torch.maximum((y - 0.5).abs(), (x - 0.5).abs()),
-    "border": lambda y, x: torch.maximum((y - 0.5).abs(), (x - 0.5).abs()) - 0.28,
+    "centre": lambda y, x: 0.28 - (y - 0.5).abs().maximum((x - 0.5).abs()),
+    "border": lambda y, x: (y - 0.5).abs().maximum((x - 0.5).abs()) - 0.28,
 }  # fmt: skip
 
 
 def region(name: str, high: int, wide: int) -> Tensor:
     """A region of REGIONS as (1, 1, H, W) in [0, 1], with soft edges."""
+    import torch
+
     y, x = (torch.arange(high) + 0.5) / high, (torch.arange(wide) + 0.5) / wide
     return (REGIONS[name](y[:, None], x[None, :]) / SOFT + 0.5).clamp(0, 1)[None, None]
 
 
 def resized(cover: Tensor, high: int, wide: int) -> Tensor:
     """A region (1, 1, h, w) for pictures, or latents, of another size."""
+    from torch.nn.functional import interpolate
+
     return interpolate(cover, (high, wide), mode="bilinear", antialias=True).clamp(0, 1)
 
 
@@ -47,6 +56,8 @@ def within(cover: Tensor) -> Callable[[Tensor], Tensor]:
     share = inside.float().mean()
 
     def view(x0: Tensor) -> Tensor:
+        import torch
+
         part, here = x0[..., top:bottom, left:right], inside.to(x0.device)
         if share < 1:
             mean = (part * here).mean((2, 3), keepdim=True) / share.to(part)
@@ -58,5 +69,7 @@ def within(cover: Tensor) -> Callable[[Tensor], Tensor]:
 
 def mirrored(length: int, side: int) -> Tensor:
     """The places of a row of `side` that shows one of `length` again and again, to and fro."""
+    import torch
+
     places = torch.arange(side) % (2 * length)
     return torch.minimum(places, 2 * length - 1 - places)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
 from guidance.atomic import written
-from guidance.codec import seen
+from guidance.codec import BROKEN, seen
 from guidance.frame import OutOfMemory, memory, sheet
 from guidance.models import catalogue
 from guidance.models.device import ModelError
@@ -61,7 +61,7 @@ def opened(folder: Path) -> Iterator[Image.Image]:
         try:
             with Image.open(path) as image:
                 yield seen(image)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except BROKEN:
             continue
 
 

@@ -13,10 +13,13 @@ from torch.func import functional_call
 from torch.nn.functional import avg_pool2d, leaky_relu, pad, relu
 from tqdm import tqdm
 
+from guidance.atomic import written
 from guidance.frame import sheet, to_images
 from guidance.models import catalogue
 from guidance.models.model import Model
 from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, reduced, smooth
+from guidance.sampling.guides import network as unguided
+from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
 from guidance.training.landscapes import paint
 from guidance.training.trainer import DEVICE, Settings, keep, train
@@ -36,10 +39,8 @@ def repainted(model: Model, x: Tensor, last: int, generator: torch.Generator) ->
     schedule, first = Schedule(model.config, "ddim", STEPS), STEPS - last
     noise = torch.randn(x.shape, generator=generator).to(x)
     x_t = schedule.alpha[first] * x + schedule.sigma[first] * noise
-    with torch.no_grad():
-        for i in range(first, STEPS):
-            x_t = schedule.step(x_t, model.eps(x_t, schedule.timesteps[i]), i)
-    return x_t.clamp(-1, 1)
+    *_, made = sample(unguided(model.eps, schedule), x_t, schedule, first=first)
+    return made.x_t.clamp(-1, 1)
 
 
 def stored(x: Tensor) -> Tensor:
@@ -155,7 +156,8 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8)
             made = torch.cat([network(*part) for part in zip(small.split(1), told.split(1), strict=True)])
         rows = zip(enlarged(small).split(SHOWN), made.split(SHOWN), strict=True)
         pictures = torch.cat([*(row for pair in rows for row in pair), scaled(pool["large"][:SHOWN])])
-        sheet(to_images(pictures), SHOWN, gap=2).save(path)
+        with written(path) as part:
+            sheet(to_images(pictures), SHOWN, gap=2).save(part)
         network.save(settings.out / "upscaler")
 
     def pixels(network: nn.Module, generator: torch.Generator) -> Tensor:

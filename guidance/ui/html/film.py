@@ -52,7 +52,8 @@ class Film:
         size, self.steps = rows[1][0].size, frame.steps
         self.numbers.append(frame.step)
         self.shots.append([[small(image, size) for image in row] for row in rows])
-        pulls = {part: frame.pulls(PICTURES, part) for part in frame.parts}
+        several = len(self.recipe.guides) + bool(self.recipe.text or self.recipe.negative) > 1
+        pulls = {part: frame.pulls(PICTURES, part) for part in frame.parts} if several else {}
         self.parts.append({part: [small(heat(pull), size) for pull in row] for part, row in pulls.items()})
         self.weights.append(frame.weight)
         self.losses.append(losses)
