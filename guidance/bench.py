@@ -1,5 +1,6 @@
 """Speed, as ratios in one run: our sampler beside the bare network, and beside the diffusion course's loop; memory."""
 
+import copy
 import itertools
 import statistics
 import time
@@ -12,6 +13,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 from torch import nn
 
 from guidance.engine import images
+from guidance.evaluation import clip, color
 from guidance.guides.color import target, tone
 from guidance.models import catalogue, clips
 from guidance.models.device import device, precision
@@ -76,21 +78,24 @@ def prompt(judge: clips.Clip, text: torch.Tensor, cuts: int) -> Loss:
     return prompt_loss(encode, judge.size, text[None], [1.0], cuts=cuts, generators=draws, steps=40)
 
 
-def notebook_clip(unet: nn.Module, clip: nn.Module, x: torch.Tensor, text: torch.Tensor, cuts: int) -> None:
-    """A step of the CLIP guidance of the course's notebook: float32, a CLIP pass and a scheduler step for each cut."""
+def notebook_clip(
+    unet: nn.Module, network: nn.Module, x: torch.Tensor, text: torch.Tensor, cuts: int, stop: int = 1, size: int = 224
+) -> None:
+    """The CLIP guidance of the course's notebook, as it is run there: float32, a CLIP pass and a step for each cut."""
     scheduler = DDIMScheduler()
-    scheduler.set_timesteps(40)
-    t, total = scheduler.timesteps[0], 0
-    with torch.no_grad():
-        eps = unet(x, t).sample
-    for _ in range(cuts):
-        x = x.detach().requires_grad_()
-        x0 = scheduler.step(eps, t, x).pred_original_sample
-        side = int(200 + 50 * torch.rand(()))
-        crop = nn.functional.interpolate(x0[..., :side, :side], (224, 224), mode="bilinear")
-        image = nn.functional.normalize(clip.encode_image(crop), dim=-1)
-        total = total - torch.autograd.grad(8 * great_circle(image, text).mean(), x)[0] / cuts
-    scheduler.step(eps, t, x.detach() + total)
+    scheduler.set_timesteps(50)
+    for i, t in enumerate(scheduler.timesteps[:stop]):
+        with torch.no_grad():
+            eps = unet(x, t).sample
+        total = 0
+        for _ in range(cuts):
+            x = x.detach().requires_grad_()
+            x0 = scheduler.step(eps, t, x).pred_original_sample
+            side = int((0.8 + 0.2 * torch.rand(())) * x.shape[-1])
+            crop = nn.functional.interpolate(x0[..., :side, :side], (size, size), mode="bilinear")
+            image = nn.functional.normalize(network.encode_image(crop), dim=-1)
+            total = total - torch.autograd.grad(8 * great_circle(image, text).mean(), x)[0] / cuts
+        x = scheduler.step(eps, t, x.detach() + total * scheduler.alphas_cumprod[i].sqrt()).prev_sample
 
 
 def notebook_digits(model: Model, count: int, stop: int) -> None:
@@ -213,11 +218,18 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
         "full": lambda: ours(model, x, steps, method="full"),
         "prompt, the preset fast": lambda: images(ClipRecipe(count=4, steps=steps)),
     }, rounds))  # fmt: skip
-    first = {"scale": 0.5, "start": 0.0, "solver": "ddim", "steps": 40}
     table("a colour", "run", medians({
-        "4 pictures, as version 0.1 had it": lambda: images(ColorRecipe(count=4, **first)),
+        "4 pictures, as version 0.1 had it": lambda: images(ColorRecipe(count=4, scale=0.5, **color.FIRST)),
         "4 pictures": lambda: images(ColorRecipe(count=4)),
         "1 picture": lambda: images(ColorRecipe()),
+    }, rounds // 3))  # fmt: skip
+
+    sentence, judge = ClipRecipe().prompt, clips.get("landscapes")
+    unet, plain, text = copy.deepcopy(model.unet).float(), copy.deepcopy(judge.network).float(), judge.text(sentence)
+    table("a prompt, 1 picture", "run", medians({
+        "as version 0.1 had it": lambda: images(ClipRecipe(**clip.FIRST)),
+        "fast": lambda: images(ClipRecipe()),
+        "the notebook's loop, 50 steps of 4 cuts": lambda: notebook_clip(unet, plain, x[:1], text, 4, 50, judge.size),
     }, rounds // 3))  # fmt: skip
 
     told, stop, course = catalogue.get("digits/channels"), 5, "the notebook's 1,000 steps"

@@ -121,6 +121,8 @@ class Recipe(Values):
                        for defaults in brought]  # fmt: skip
         # The sampler is that of the guide which needs the most steps.
         sampler = SAMPLER | max(brought, key=lambda defaults: defaults.get("steps") or 0, default={})
+        if (self.travel or self.eta) and sampler["solver"] == "dpm++":  # which can do neither
+            sampler |= {"solver": "ddim", "steps": max(SAMPLER["steps"], sampler["steps"])}
         self.fill({"solver": sampler["solver"]})
         if self.solver == "dpm++":
             self.fill({"travel": 0})
@@ -247,6 +249,7 @@ def from_json(words: str, old: bool = True) -> Recipe:
         values = json.loads(words)
         if "kind" in values:
             kind = known.find(values.pop("kind"))
+            values = kind.written(values) if old else values
             return from_flat(kind, {name: as_then[name] for name in as_then if name in form(kind)} | values)
         guides = [(guide.pop("guide"), guide) for guide in values.pop("guides")]
         if set(values) - set(Recipe.model_fields):
@@ -257,7 +260,8 @@ def from_json(words: str, old: bool = True) -> Recipe:
         raise (RecipeError(NO_RECIPE) if str(error).startswith("Guide must") else error) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RecipeError(NO_RECIPE) from None
-    return Recipe(guides=tuple(known.find(name)(**fields) for name, fields in guides), **values)
+    kinds = [(known.find(name), fields) for name, fields in guides]
+    return Recipe(guides=tuple(kind(**kind.written(fields) if old else fields) for kind, fields in kinds), **values)
 
 
 def png_info(recipe: Recipe) -> PngImagePlugin.PngInfo:

@@ -143,7 +143,7 @@ def test_weights_that_are_none(given):
         ({"candidates": 16, "count": 17}, "Pictures times candidates must be a whole number from 1 to 256."),
         ({"eta": 1.5}, "Eta must be a number from 0 to 1."),
         ({"scale": float("nan")}, "Scale must be a number from 0 to 1."),
-        ({"preset": "best"}, "Preset must be one of: fast, quick, quality, course."),
+        ({"preset": "best"}, "Preset must be one of: live, fast, quality, course."),
         ({"clip": "hf-hub:who/what"}, "CLIP must be one of: landscapes, ViT-B-32/openai, ViT-B-16/openai, "
          "ViT-L-14/openai, ViT-B-32/laion2b_s34b_b79k, ViT-B-16-SigLIP/webli."),
         ({"travel": 2, "solver": "dpm++"},
@@ -163,8 +163,11 @@ def test_presets_bring_what_is_not_given():
         recipe = ClipRecipe(preset=name)
         assert {field: getattr(recipe, field) for field in values} == values
     assert ClipRecipe(preset="quality", cuts=3).cuts == 3
-    assert ClipRecipe(preset="quality").unguided() == Recipe(travel=0, eta=1, steps=80)
+    assert ClipRecipe(preset="quality").unguided() == Recipe(solver="dpm++", steps=30)
     assert ClipRecipe(solver="dpm++").travel == 0  # which cannot go back
+    for asked in ({"travel": 1}, {"eta": 0.5}):  # what only DDIM can do
+        assert (ClipRecipe(**asked).solver, ClipRecipe(**asked).steps, ClipRecipe(**asked, steps=5).steps) == ("ddim", 40, 5)
+    assert ClipRecipe(preset="quick") == ClipRecipe()  # as it was called once
 
 
 def test_a_picture_is_a_prompt_and_travels_in_the_recipe(tmp_path):

@@ -27,7 +27,7 @@ BELOW = {
         "settings", "atomic", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine",
         "training",
     },
-    "bench": {"settings", "sampling", "models", "guides", "recipe", "engine", "ui"},
+    "bench": {"settings", "sampling", "models", "guides", "recipe", "engine", "evaluation", "ui"},
     "ui": {
         "settings", "atomic", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe",
         "frame", "engine",

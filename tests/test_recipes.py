@@ -160,7 +160,7 @@ def test_a_text_is_one_line_and_stays_where_guidance_goes():
 def test_unguided_are_the_same_pictures_and_nothing_that_only_guidance_uses():
     recipe = ClipRecipe(preset="quality", travel=2, candidates=3, solver="ddpm", seed=4, count=2, weights="0123456789")
     assert recipe.guided and not recipe.unguided().guided and not recipe.change(scale=0).guided
-    assert recipe.unguided() == Recipe(solver="ddpm", eta=1, steps=80, seed=4, count=2)
+    assert recipe.unguided() == Recipe(solver="ddpm", steps=40, seed=4, count=2)
     several = Recipe(guides=Color() + Digits("12"), seed=4, count=3)
     assert several.unguided().seeds == several.seeds == [4, 5, 6, 7, 8, 9]
 
@@ -222,12 +222,12 @@ def test_the_first_fields_of_a_guide_go_by_position():
 
 def test_several_guides_bring_what_none_is_told_and_the_one_that_is_told_the_class_its_model():
     recipe = Recipe(guides=Color() + Prompt(preset="quality"))
-    assert (recipe.model, recipe.solver, recipe.steps, recipe.eta) == ("landscapes", "ddim", 80, 1)
+    assert (recipe.model, recipe.solver, recipe.steps, recipe.eta) == ("landscapes", "dpm++", 30, 0)
     for guides_ in (Digits("12") + Color(), Color() + Digits("12")):
         recipe = Recipe(guides=guides_)
         assert (recipe.model, recipe.solver, recipe.steps) == ("digits", "dpm++", 15)
     recipe = Recipe(guides=Prompt() + Digits("12"))
-    assert (recipe.solver, recipe.steps, recipe.travel) == ("ddim", 40, 1)  # of the one that needs more steps
+    assert (recipe.solver, recipe.steps, recipe.travel) == ("dpm++", 15, 0)  # of the one that needs more steps
     assert [guide.digits for k in range(4) for guide in recipe.replace(count=2).picture(k).guides[1:]] == [*"1212"]
 
 
@@ -267,6 +267,16 @@ def test_json_round_trip(recipe):
     assert [guide["guide"] for guide in json.loads(to_json(recipe))["guides"]] == [part.name for part in recipe.guides]
 
 
+def test_what_an_older_version_did_not_write_is_as_it_was_then():
+    values = json.loads(to_json(ClipRecipe()))
+    (guide,) = values["guides"]
+    older = {name: value for name, value in guide.items() if name not in ("detail", "where", "mask")}
+    assert ClipRecipe().detail == 16 and from_json(json.dumps(values)) == ClipRecipe()
+    assert from_json(json.dumps(values | {"guides": [older]})).detail == 1
+    typed = json.dumps({"guides": [{"guide": "prompt", "prompt": "snow"}]})
+    assert from_json(typed).detail == ClipRecipe().detail
+
+
 @pytest.mark.parametrize("recipe", [ColorRecipe(seed=3), ClipRecipe(preset="quality"), DigitRecipe(digits="7")])
 def test_the_flat_form_holds_all_of_a_recipe_with_one_guide(recipe):
     (guide,) = recipe.guides
@@ -297,7 +307,7 @@ def test_json_that_is_no_recipe(text):
         ({"guides": [], "steps": {"a": 1}}, "Steps must be a whole number from 1 to 1,000."),
         ({"guides": [], "solver": ["ddim"]}, "Solver must be one of: ddim, dpm++, ddpm."),
         ({"guides": [{"guide": "color", "rule": {"a": 1}}]}, "Rule must be one of: normalized, course."),
-        ({"guides": [{"guide": "prompt", "preset": ["fast"]}]}, "Preset must be one of: fast, quick, quality, course."),
+        ({"guides": [{"guide": "prompt", "preset": ["fast"]}]}, "Preset must be one of: live, fast, quality, course."),
         ({"guides": [{"guide": "digits", "guidance": {}}]},
          "Guidance must be one of: classifier-free, classifier, blind-classifier, none."),
         ({"guides": [{"guide": "color", "scale": 5}]}, "Scale must be a number from 0 to 1."),

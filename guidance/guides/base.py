@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
@@ -49,6 +49,7 @@ class Guide(Values):
     inner: ClassVar[bool] = False  # whether it is what the others stand around, whatever their order
     outer: ClassVar[bool] = False  # whether it stands around the others
     ruled_by: ClassVar[str] = "rule"  # the field on which the range of the strength depends
+    later: ClassVar[dict[str, object]] = {}  # fields that not all versions wrote, and what they were then
     words: ClassVar[dict[str, str]] = {}  # the page's words of this guide in Chinese, by the English
 
     start: float | None = field(None, "Start", "Begin after this share of the steps.", 0, 1, slider=(1.0, 0.01))
@@ -72,6 +73,11 @@ class Guide(Values):
         """How the page's slider of the strength goes, by the value of the field `ruled_by`: its end, step and help."""
         info = cls.model_fields["scale"]
         return (*info.json_schema_extra["slider"], info.description)
+
+    @classmethod
+    def written(cls, values: dict[str, object]) -> dict[str, object]:
+        """The values in a file; where a version wrote all that it knew, what it did not know is as it was then."""
+        return cls.later | values if cls.model_fields.keys() - values.keys() <= cls.later.keys() else values
 
     def brought(self) -> dict[str, object]:
         """The defaults that the value of the leading field brings, for this guide and for the recipe it stands in."""
@@ -154,6 +160,7 @@ class LossGuide(Guide):
         "normalized": {"scale": 0.3, "weight": "constant"}, "course": {"scale": 40.0, "weight": "constant"}
     }  # fmt: skip
     highest: ClassVar[dict[str, float]] = {"normalized": 1.0, "course": 10_000.0}  # scale, by rule
+    later: ClassVar[dict[str, object]] = {"where": "everywhere", "mask": ""}
     fades: ClassVar[bool] = False  # whether the loss has a known zero, near which the strength fades
     sees_all: ClassVar[bool] = False  # whether its loss is shown the whole picture where it acts in a region alone
 
@@ -211,6 +218,12 @@ class LossGuide(Guide):
         """The loss of a run's pictures: x0 (B, C, H, W), nominally in [-1, 1], and the step's number to (B,)."""
         raise NotImplementedError
 
+    def filter(self) -> Callable[[Tensor, float, float], Tensor]:
+        """What the shortcut does to a gradient in the network's place, as `loss_guide` takes it."""
+        from guidance.sampling.spectrum import wiener
+
+        return wiener
+
     def region(self, run: Run) -> Tensor | None:
         """Where it acts, (1, 1, H, W) in [0, 1]; None if everywhere. GuidanceError, with a sentence, if nowhere."""
         from guidance.sampling import regions
@@ -228,13 +241,12 @@ class LossGuide(Guide):
         """`predict`, bent by the gradient of the loss in the way the fields say."""
         from guidance.sampling import regions
         from guidance.sampling.guides import loss_guide
-        from guidance.sampling.spectrum import wiener
 
         loss, model, cover = self.objective(run), run.model, self.region(run)
         view = (lambda x0: x0) if cover is None or self.sees_all else regions.within(cover)
         return loss_guide(
             predict, lambda x0, i: loss(view(model.decode(x0)), i), run.schedule, scale=self.scale, name=curve,
             weights=self.weights(run.schedule), method=self.method, rule=self.rule,
-            fade=self.fades and self.rule == "normalized", precondition=None if model.takes_text else wiener,
+            fade=self.fades and self.rule == "normalized", precondition=None if model.takes_text else self.filter(),
             region=None if cover is None else regions.resized(cover, *model.shape[1:]),
         )  # fmt: skip

@@ -13,6 +13,8 @@ from guidance.fields import RecipeError, field, real, text
 from guidance.guides.base import LossGuide, Picture, Run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from guidance.models.clips import Clip
@@ -59,20 +61,22 @@ class Prompt(LossGuide):
     leading: ClassVar[str] = "preset"
     # What a preset brings unless a recipe says otherwise, to the guide and the sampler; "course" is the notebook's.
     brings: ClassVar[dict[str, dict]] = {
-        "fast": {"rule": "normalized", "scale": 0.08, "method": "shortcut", "weight": "constant", "cuts": 2,
-                 "travel": 1, "candidates": 1, "stop": 0.9, "solver": "ddim", "eta": 0.5, "steps": 40},
-        "quick": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 4,
-                  "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 12},
-        "quality": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4,
-                    "travel": 0, "candidates": 1, "stop": 0.9, "solver": "ddim", "eta": 1.0, "steps": 80},
-        "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4,
+        "live": {"rule": "normalized", "scale": 0.2, "method": "shortcut", "weight": "constant", "cuts": 4,
+                 "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.7, "solver": "dpm++", "eta": 0.0, "steps": 6},
+        "fast": {"rule": "normalized", "scale": 0.14, "method": "shortcut", "weight": "constant", "cuts": 4,
+                 "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.7, "solver": "dpm++", "eta": 0.0, "steps": 12},
+        "quality": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 4,
+                    "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.8, "solver": "dpm++", "eta": 0.0,
+                    "steps": 30},
+        "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "detail": 1.0,
                    "travel": 0, "candidates": 1, "stop": 1.0, "solver": "ddim", "eta": 0.0, "steps": 40},
     }  # fmt: skip
     hurry: ClassVar[int] = 6
+    later: ClassVar[dict[str, object]] = LossGuide.later | {"detail": 1.0}
     form: ClassVar[tuple[str, ...]] = (
         "prompt", "image", "clip", "model", "text", "negative", "text_scale", "preset", "rule", "scale", "method",
         "weight", "cuts", "travel", "candidates", "start", "stop", "solver", "eta", "steps", "seed", "count", "batched",
-        "where", "mask", "size",
+        "where", "mask", "size", "detail",
     )  # fmt: skip
 
     prompt: Annotated[str, BeforeValidator(sentence)] = field(
@@ -87,10 +91,20 @@ class Prompt(LossGuide):
         "Who judges. The built-in one knows the landscapes' words alone; others are downloaded.", labels=CLIPS,
     )  # fmt: skip
     preset: Literal[tuple(brings)] = field(
-        "fast", "Preset", "Quality takes twice as long as Fast, Quick a quarter, and finds less.", front=True,
-        labels={"fast": "Fast", "quick": "Quick", "quality": "Quality", "course": "The course's"},
+        "fast", "Preset", "Quality takes three times as long as Fast and finds more, Live half as long and finds less.",
+        front=True, labels={"live": "Live", "fast": "Fast", "quality": "Quality", "course": "The course's"},
     )  # fmt: skip
     cuts: int | None = field(None, "Cuts", "Random crops that CLIP judges a step.", 1, 64, slider=(64, 1))
+    detail: float | None = field(
+        None, "Detail", "How fine the structure is that the shortcut may bend while there is noise: 1 is Wiener's filter.",
+        1, 64, slider=(64, 1),
+    )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def renamed(cls, values: dict) -> dict:
+        """What a preset is called now."""
+        return values | {"preset": "fast"} if values.get("preset") == "quick" else values
 
     @model_validator(mode="after")
     def says(self) -> Prompt:
@@ -123,6 +137,10 @@ class Prompt(LossGuide):
 
         vectors = [judge.text(words) if words else judge.picture(seen(unpack(self.image))) for words, _ in self.targets]
         return torch.stack(vectors)
+
+    def filter(self) -> Callable[[Tensor, float, float], Tensor]:
+        """Wiener's, which lets through what is as fine as `detail` says."""
+        return partial(super().filter(), detail=self.detail)
 
     def objective(self, run: Run) -> Loss:
         """How far the CLIP finds random cuts of the pictures from the sentences."""

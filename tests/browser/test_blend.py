@@ -143,10 +143,10 @@ def test_a_field_that_nobody_touched_follows_the_leading_one_and_is_left_to_the_
     add(blend, "Prompt")
     strength = field(blend, "prompt", "scale", "input[type=number]")
     assert strength.input_value() == "0.08"
-    field(blend, "prompt", "preset", "select").select_option("quick")
+    field(blend, "prompt", "preset", "select").select_option("live")
     assert strength.input_value() == "0.12"
     strength.fill("0.3")
-    assert cards(blend) == [{"guide": "prompt", "preset": "quick", "scale": 0.3}]
+    assert cards(blend) == [{"guide": "prompt", "preset": "live", "scale": 0.3}]
     field(blend, "prompt", "preset", "select").select_option("course")
     assert strength.input_value() == "8"
     assert field(blend, "prompt", "scale", "input[type=range]").get_attribute("max") == "1000"
