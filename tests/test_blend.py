@@ -22,7 +22,7 @@ from tests.test_words import SAME
 ANY = f"Guide must be one of: {', '.join(guides.every())}."
 # What blend.js has a control for.
 CONTROLS = {"slider", "number", "choice", "switch", "color", "text", "picture", "sketch", "mask", "palette"}
-BOTH = [{"guide": "prompt", "preset": "live"}, {"guide": "color", "color": "teal"}]
+BOTH = [{"guide": "prompt", "preset": "fast"}, {"guide": "color", "color": "teal"}]
 
 
 def runner():
@@ -74,7 +74,7 @@ def test_every_guide_has_a_card_and_nothing_in_it_ends_the_script_that_it_stands
 
 def test_cards_make_a_recipe_whose_open_fields_come_from_their_guides():
     recipe = asked(seed=7, count=2).recipe
-    assert recipe == Recipe(guides=Prompt(preset="live") + Color("teal"), seed=7, count=2)
+    assert recipe == Recipe(guides=Prompt(preset="fast") + Color("teal"), seed=7, count=2)
     assert (recipe.solver, recipe.steps) == ("dpm++", 12)
 
 
@@ -212,7 +212,7 @@ def test_a_tab_adds_its_guide_to_the_cards():
     given = [{"color": "teal", "scale": 0.4}.get(tab.names[control], control.value) for control in join.inputs[1:]]
     cards, tabs, status = join.fn(Request(), json.dumps(BOTH), *given)
     assert (tabs.selected, status) == ("blend", gr.skip())
-    assert asked(cards).recipe.guides == (Prompt(preset="live"), Color("teal"), Color("teal", scale=0.4))
+    assert asked(cards).recipe.guides == (Prompt(preset="fast"), Color("teal"), Color("teal", scale=0.4))
     given[0] = "no colour"
     for before, values, expected in [("[]", given, "Colour must be"), ("[", [], "Something went wrong")]:
         cards, tabs, status = join.fn(Request(), before, *values)

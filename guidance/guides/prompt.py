@@ -63,8 +63,8 @@ class Prompt(LossGuide):
     brings: ClassVar[dict[str, dict]] = {
         "live": {"rule": "normalized", "scale": 0.2, "method": "shortcut", "weight": "constant", "cuts": 4,
                  "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.7, "solver": "dpm++", "eta": 0.0, "steps": 6},
-        "fast": {"rule": "normalized", "scale": 0.14, "method": "shortcut", "weight": "constant", "cuts": 4,
-                 "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.7, "solver": "dpm++", "eta": 0.0, "steps": 12},
+        "fast": {"rule": "normalized", "scale": 0.13, "method": "shortcut", "weight": "constant", "cuts": 4,
+                 "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.8, "solver": "dpm++", "eta": 0.0, "steps": 12},
         "quality": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 4,
                     "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.8, "solver": "dpm++", "eta": 0.0,
                     "steps": 30},
