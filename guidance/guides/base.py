@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, model_validator
 
@@ -23,6 +23,24 @@ if TYPE_CHECKING:
 
 
 Picture = Annotated[str, BeforeValidator(packed)]  # that a recipe holds
+
+
+class Reading(NamedTuple):
+    """What a network that never guides sees in a picture of one thing that it was asked to show."""
+
+    asked: str
+    seen: str  # that, or what is there instead
+    sure: float  # in [0, 1]
+
+    @property
+    def met(self) -> bool:
+        """Whether it is there."""
+        return self.asked == self.seen
+
+    @property
+    def mark(self) -> str:
+        """A tick or a cross."""
+        return "\N{CHECK MARK}" if self.met else "\N{BALLOT X}"
 
 
 class Guide(Values):
@@ -106,6 +124,10 @@ class Guide(Values):
     def picture(self, k: int) -> Guide:
         """The guide of the k-th picture alone."""
         return self
+
+    def readings(self, seen: dict[str, float]) -> tuple[Reading, ...]:
+        """What this guide asks of its only picture, and what is there by the chances of all that a network saw."""
+        return ()
 
     def network(self, model: str) -> str:
         """The name of the network of a model that this guide steers."""
