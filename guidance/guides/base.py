@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 from pydantic import BeforeValidator, model_validator
 
 from guidance.codec import packed
-from guidance.fields import RecipeError, Values, field
+from guidance.fields import PICTURES, RecipeError, Values, field, look
 from guidance.guides.run import Run
 from guidance.sampling.regions import REGIONS
 from guidance.sampling.rules import METHODS, RULES
@@ -115,6 +115,13 @@ class Guide(Values):
     def each(self) -> int:
         """How many pictures one round has."""
         return 1
+
+    @property
+    def bare(self) -> bool:
+        """Whether it lacks a picture without which it cannot steer."""
+        kinds = {name: look(info) for name, info in type(self).model_fields.items()}
+        needed = [name for name, kind in kinds.items() if kind.get("front") and kind.get("control") in PICTURES]
+        return not all(getattr(self, name) for name in needed)
 
     @property
     def slug(self) -> str:

@@ -295,7 +295,8 @@ def runner(compute: Compute, parse: Callable[[dict], Ask], render: Callable[[Vie
 
     def live(say: Say, values: dict) -> Live | None:
         painting = ask(say, values, False)
-        quick = painting.ask.recipe.model in MODELS and not painting.ask.grid
-        return Live(painting, jobs) if quick else None
+        recipe, _, grid = painting.ask
+        ready = recipe.model in MODELS and not grid and not any(guide.bare for guide in recipe.guides)
+        return Live(painting, jobs) if ready else None
 
     return Runner(jobs, ask, PLACES, live)
