@@ -171,8 +171,12 @@ def save(made: Recipe, out: Path) -> None:
     for note in set(last.notes) - {sentence}:
         print(f"guidance: {note}", file=sys.stderr)
     made = made.replace(weights=last.weights)
-    for k, image in enumerate(last.images()):
-        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k)), flush=True)
+    for k, (image, seen) in enumerate(zip(last.images(), last.seen, strict=True)):
+        readings = made.readings(k, seen)
+        print(recipe.save_png(image, out / f"{k:03d}.png", made.picture(k), readings), flush=True)
+        if readings:
+            seen = ", ".join(f"{one.mark} {one.seen} {one.sure:.0%}" for one in readings)
+            print(f"guidance: In {k:03d}.png an independent network sees {seen}", file=sys.stderr)
 
 
 def run_train(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from os import PathLike
 from typing import NamedTuple
 
@@ -72,6 +72,7 @@ class Plan(NamedTuple):
     travel: tuple[int, float, float]
     fingerprint: str
     enlarge: Callable[[Tensor], Tensor] | None  # the model's, if its pictures are to be enlarged
+    see: Callable[[Tensor], list[dict[str, float]]] | None  # who judges the model's pictures, if anybody does
 
 
 def plan(recipe: Recipe, model: Model | None = None, most: int = 0) -> Plan:
@@ -103,7 +104,8 @@ def plan(recipe: Recipe, model: Model | None = None, most: int = 0) -> Plan:
     if said := differing(recipe, now):
         run.notes.insert(0, said)
     enlarge = model.enlarge if model.upscaler and recipe.size == "full" else None
-    return Plan(run, predict, x_t, first, ends, weights, (recipe.travel, *TRAVEL), now, enlarge)
+    see = partial(catalogue.seen, recipe.model) if recipe.model in catalogue.JUDGES else None
+    return Plan(run, predict, x_t, first, ends, weights, (recipe.travel, *TRAVEL), now, enlarge, see)
 
 
 def unguided(recipe: Recipe, run: Run) -> Predict:
@@ -196,14 +198,16 @@ def steps(plan: Plan) -> Iterator[Frame]:
             {name: value[shown] for name, value in step.losses.items()}, step.x_t[shown], pull[shown],
             plan.weights[step.i], tuple(run.notes), plan.fingerprint, parts,
         )  # fmt: skip
-        yield enlarged(frame, plan.enlarge) if plan.enlarge and i + 1 == count else frame
+        yield finished(frame, plan) if i + 1 == count else frame
 
 
-def enlarged(frame: Frame, enlarge: Callable[[Tensor], Tensor]) -> Frame:
-    """The last frame with its pictures enlarged."""
+def finished(frame: Frame, plan: Plan) -> Frame:
+    """The last frame with its pictures enlarged, if they are to be, and with who judges them."""
+    if plan.enlarge is None:
+        return replace(frame, see=plan.see)
     x0 = frame.x0
     with device_lock, memory(), torch.inference_mode(False), torch.no_grad():
-        return replace(frame, large=enlarge(x0))
+        return replace(frame, see=plan.see, large=plan.enlarge(x0))
 
 
 def size(bend: Tensor) -> Tensor:

@@ -48,6 +48,7 @@ class Frame:
     weights: str = ""  # the fingerprint of the networks at work
     parts: dict[str, Tensor] = field(default_factory=dict)  # of the pull, each guide's (B, 1, H, W), by its curve
     large: Tensor | None = None  # in the last frame, x0 enlarged, if the model and the recipe do that
+    see: Callable[[Tensor], list[dict[str, float]]] | None = None  # what judges x0, if anything does
 
     @cached_property
     def x0(self) -> Tensor:
@@ -55,14 +56,21 @@ class Frame:
         with device_lock, memory(), torch.no_grad():
             return self.decode(self.estimate).clamp(-1, 1)
 
+    @cached_property
+    def seen(self) -> list[dict[str, float]]:
+        """What a network that never guides sees in each of the pictures: the chance of all that it knows, by name."""
+        x0 = self.x0
+        with device_lock, memory():
+            return self.see(x0) if self.see else [{}] * len(x0)
+
     @property
     def latent(self) -> bool:
         """Whether the pictures have to be decoded, which takes time."""
         return self.estimate.shape[1] > 3
 
     def __getstate__(self) -> dict:
-        """Decoded, so that a frame can go to another process without its model."""
-        return vars(self) | {"x0": self.x0, "decode": None}
+        """Decoded and judged, so that a frame can go to another process without its model."""
+        return vars(self) | {"x0": self.x0, "decode": None, "seen": self.seen, "see": None}
 
     def images(self, most: int | None = None) -> list[Image.Image]:
         """The pictures, or the first of them: enlarged where they are."""

@@ -17,7 +17,7 @@ from guidance import guides as known
 from guidance.atomic import written
 from guidance.codec import opened
 from guidance.fields import RecipeError, Values, field, text, whole
-from guidance.guides.base import Guide
+from guidance.guides.base import Guide, Reading
 from guidance.sampling.schedule import SOLVERS
 
 MODELS = ("landscapes", "digits")  # that are built in
@@ -28,6 +28,7 @@ MAX_SEED, MOST_GUIDES = 2**32 - 1, 16
 SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
 LATER = ("batched", "size", "weights")  # fields that not all versions wrote
 KEY = "guidance"  # the PNG text chunk that holds a recipe
+SEEN = "guidance-seen"  # that of what is seen in the picture, a JSON list of {asked, seen, sure, met}
 NO_GUIDES = "The model comes first, then its guides, such as Color('teal'); your own function goes as Loss(function)."
 NO_PICTURE = "This file is not a PNG picture that can be read."
 NO_RECIPE = "This is not a recipe that this version understands."
@@ -158,6 +159,11 @@ class Recipe(Values):
         alone = tuple(guide.picture(k) for guide in self.guides)
         return self.replace(guides=alone, seed=self.seed + k, count=1)
 
+    def readings(self, k: int, seen: dict[str, float]) -> tuple[Reading, ...]:
+        """What the guides ask of picture k, and what is there by the chances of all that a network saw: a Frame's."""
+        found = (reading for guide in self.guides for reading in guide.picture(k).readings(seen))
+        return tuple({reading.asked: reading for reading in found}.values())
+
     def unguided(self) -> Recipe:
         """The same pictures without guidance."""
         return self.replace(guides=(), travel=0, candidates=1, count=len(self.seeds), weights="")
@@ -264,16 +270,18 @@ def from_json(words: str, old: bool = True) -> Recipe:
     return Recipe(guides=tuple(kind(**kind.written(fields) if old else fields) for kind, fields in kinds), **values)
 
 
-def png_info(recipe: Recipe) -> PngImagePlugin.PngInfo:
-    """PNG metadata that carries the recipe."""
+def png_info(recipe: Recipe, readings: Iterable[Reading] = ()) -> PngImagePlugin.PngInfo:
+    """PNG metadata that carries the recipe, and what of it a network that never guides sees in the picture."""
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, to_json(recipe))
+    if readings:
+        info.add_text(SEEN, json.dumps([reading._asdict() | {"met": reading.met} for reading in readings]))
     return info
 
 
-def save_png(image: Image.Image, path: Path, recipe: Recipe) -> Path:
-    """Save one picture with its recipe inside."""
-    info = png_info(recipe)
+def save_png(image: Image.Image, path: Path, recipe: Recipe, readings: Iterable[Reading] = ()) -> Path:
+    """Save one picture with its recipe inside, and what of it is seen in the picture."""
+    info = png_info(recipe, readings)
     with written(Path(path)) as part:
         image.save(part, "PNG", pnginfo=info)
     return path

@@ -26,7 +26,7 @@ from guidance.ui import page
 from guidance.ui.html import words
 from guidance.ui.runs.jobs import WENT_WRONG
 from guidance.ui.server.doors import Page
-from tests.fake import Fake, read
+from tests.fake import Fake
 from tests.hostile import CLIENT, FILES, VALUES, described
 
 SECRETS = ("Traceback", 'File "', "site-packages", "root:x:", str(Path(__file__).parent.parent),
@@ -102,7 +102,7 @@ def battery() -> Iterator[Battery]:
         for name, value in {"PUBLIC": True, "RATE": 0}.items():
             patch.setattr(settings, name, value)
         patch.setattr(page, "POSTS", 0)
-        demo = page.build(Fake(), read)
+        demo = page.build(Fake())
         made = Battery(demo, page.launch(demo, host="127.0.0.1", port=None, quiet=True))
         call, lookup, connect = Page.call_function, socket.getaddrinfo, socket.socket.connect
 

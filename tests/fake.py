@@ -39,16 +39,28 @@ class Frame:
     latent: bool = False
     weights: str = ""
 
+    @property
+    def digits(self) -> str:
+        """The digit of each picture."""
+        return "".join(getattr(guide, "digits", "") for guide in self.recipe.guides) * self.recipe.count
+
+    @property
+    def seen(self) -> list[dict[str, float]]:
+        """What those pictures show: a 9 is taken for a 4, and whoever is guided sees a lake, and hardly a moon."""
+        if self.digits:
+            return [{digit.replace("9", "4"): 0.5} for digit in self.digits]
+        return [{"lake": 0.9 if self.recipe.guided else 0.2, "moon": 0.3}] * self.recipe.count
+
     def images(self, most: int | None = None) -> list[Image.Image]:
         """The pictures, or the first of them."""
-        told = "".join(getattr(guide, "digits", "") for guide in self.recipe.guides)
-        if told:
-            return [Image.new("L", (28, 28), 20 * int(digit)) for digit in told * self.recipe.count][:most]
+        if self.digits:
+            return [Image.new("L", (28, 28), 20 * int(digit)) for digit in self.digits][:most]
         paint = "#203040" if self.recipe.guided else "#808080"
         paint = next((guide.color for guide in self.recipe.guides if guide.name == "color" and guide.scale), paint)
         return [Image.new("RGB", (8, 8), paint) for _ in range(self.recipe.count)][:most]
 
     natives = images
+
 
     def noisy(self, most: int | None = None) -> list[Image.Image]:
         """As grey as it gets."""
@@ -57,12 +69,6 @@ class Frame:
     parts: tuple = ()  # of the pull
 
     pulls = noisy
-
-
-def read(images: list[Image.Image]) -> list[tuple[int, float]]:
-    """What those pictures of digits show; a 9 is taken for a 4."""
-    digits = [image.getpixel((0, 0)) // 20 for image in images]
-    return [(4 if digit == 9 else digit, 0.5) for digit in digits]
 
 
 class Fake:

@@ -1,5 +1,6 @@
 """The API and what else the server answers, over a fake: recipes in and out, sentences, and what must stay shut."""
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -9,13 +10,14 @@ import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from PIL import Image
 
 from guidance import guides
 from guidance.fields import RecipeError
 from guidance.guides.brightness import Brightness
 from guidance.guides.color import Color
 from guidance.guides.prompt import Prompt
-from guidance.recipe import NO_RECIPE, ColorRecipe, Recipe, from_flat, read_png, to_json
+from guidance.recipe import NO_RECIPE, SEEN, ColorRecipe, Recipe, from_flat, read_png, to_json
 from guidance.ui import page
 from guidance.ui.tabs.blend import SUNSET
 from tests.fake import API, COLOUR, LISTED, SCALE, WRONG, Fake, Ridges
@@ -105,6 +107,18 @@ def test_the_api_has_the_recipe_s_fields_and_defaults_and_no_other_endpoint(clie
         assert from_flat(kind, dict(parameters)) == from_flat(kind, {})
     (recipe,) = endpoints["named_endpoints"]["/paint"]["parameters"]
     assert (recipe["parameter_name"], recipe["parameter_has_default"]) == ("recipe", False)
+
+
+def test_the_api_s_pngs_say_what_is_seen_of_what_was_asked(client):
+    def seen(**values) -> list:
+        files = [Image.open(path) for path in client.predict(**values)]
+        return [[(one["asked"], one["seen"], one["met"]) for one in json.loads(file.text.get(SEEN, "[]"))]
+                for file in files]  # fmt: skip
+
+    lake = [("lake", "lake", True), ("moon", "no moon", False)]
+    assert seen(prompt="a lake under the moon", steps=1, count=2, api_name="/clip") == [lake, lake]
+    assert seen(digits="29", steps=1, api_name="/digits") == [[("2", "2", True)], [("9", "4", False)]]
+    assert seen(steps=1, api_name="/color") == [[]]
 
 
 @pytest.mark.parametrize("name", ["color", "clip", "digits", "brightness", "ridges"])

@@ -22,7 +22,7 @@ from guidance.recipe import ColorRecipe, from_json, to_json
 from guidance.ui import page
 from guidance.ui.html import words
 from guidance.ui.tabs import guide
-from tests.fake import COLOUR, LISTED, Fake, read
+from tests.fake import COLOUR, LISTED, Fake
 from tests.hostile import CLIENT, described
 
 PICTURE = {"path": "x.png", "meta": {"_type": "gradio.FileData"}}
@@ -47,7 +47,7 @@ def demo(compute, tmp_path_factory) -> Iterator[page.gr.Blocks]:
         patch.setattr(settings, "PUBLIC", True)
         patch.setattr(settings, "RATE", 0)
         patch.setattr(page, "POSTS", 0)
-        demo = page.build(compute, read)
+        demo = page.build(compute)
         page.launch(demo, host="127.0.0.1", port=None, quiet=True)
         yield demo
         demo.close()
@@ -172,7 +172,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(url, demo):
 
 def test_one_s_own_page_takes_many_pictures_to_learn_from(monkeypatch):
     monkeypatch.setattr(settings, "PUBLIC", False)
-    demo = page.build(Fake(), read)
+    demo = page.build(Fake())
     url = page.launch(demo, host="127.0.0.1", port=None, quiet=True)
     try:
         many = [("files", (f"{k}.png", bytes([k]) * 700_000)) for k in range(8)]

@@ -18,9 +18,10 @@ from PIL import Image
 
 from guidance import ColorRecipe, images
 from guidance.__main__ import main
+from guidance.models.attributes import ATTRIBUTES
 from guidance.models.device import ModelError
 from guidance.training import engravings, finetune, trainer
-from guidance.training.landscapes import ATTRIBUTES, attributes
+from guidance.training.landscapes import attributes
 from guidance.training.trainer import Settings
 from tests.exact import tiny_unet
 

@@ -21,7 +21,6 @@ from guidance.ui.runs import grids
 from guidance.ui.runs.painting import View
 from guidance.ui.tabs import controls, digits, prompt
 from guidance.ui.tabs.guide import beside
-from tests.fake import read
 
 
 def view(recipe: Recipe, variants: dict | None = None, images: dict | None = None, final: bool = True, **more) -> View:
@@ -143,10 +142,11 @@ def test_what_a_rule_a_preset_or_a_kind_of_guidance_stands_beside_has_its_own_de
 def test_a_board_saves_each_digit_and_all_of_them_with_what_was_read(tmp_path):
     recipe = DigitRecipe(digits="29", seed=5)
     images = {recipe: [Image.new("L", (28, 28), 20 * digit) for digit in (2, 9)]}
-    shown = digits.render(read, view(recipe, images=images, weights={recipe: "0123456789ab"}))
+    seen = {recipe: [{"2": 0.5, "4": 0.3}, {"4": 0.5, "9": 0.4}]}
+    shown = digits.render(view(recipe, images=images, weights={recipe: "0123456789ab"}, seen=seen))
     assert re.findall(r'data-save="([^"]+)"', shown) == ["digits-2-5.png", "digits-9-6.png", "digits-29-5.png"]
-    assert re.findall(r'data-right="(\w+)"', shown) == ["true", "false"]
-    assert "Asked for 9, read as 4, 50% sure" in shown and "1 of 2 read as asked, 50% sure on average" in shown
+    assert re.findall(r'data-met="(\w+)"', shown) == ["true", "false"]
+    assert "Asked for 9, seen: 4, 50% sure" in shown and "1 of 2 read as asked, 50% sure on average" in shown
     (tmp_path / "one.png").write_bytes(b64decode(re.findall(r'src="data:image/png;base64,([^"]+)', shown)[1]))
     assert read_png(tmp_path / "one.png") == DigitRecipe(digits="9", seed=6).replace(weights="0123456789ab")
     assert boards.columns(DigitRecipe(digits="2" * 30)) == 10

@@ -3,11 +3,16 @@
 import pytest
 
 from guidance import ClipRecipe, ColorRecipe, Recipe, images
+from guidance.guides.hold import Hold
+from guidance.guides.layout import Layout
+from guidance.guides.prompt import Prompt
+from guidance.guides.sketch import Sketch
 from guidance.models.device import ModelError
 from guidance.ui.runs import painting
 from guidance.ui.runs.jobs import Jobs
 from guidance.ui.runs.painting import Ask, Finished, Live, Painting, hurried
 from guidance.ui.tabs import color
+from guidance.ui.tabs.blend import SUNSET
 from guidance.ui.tabs.guide import beside
 from tests.fake import Fake
 
@@ -30,6 +35,17 @@ def live(compute, recipe=FIRST, page=None, cache=None):
 def views(shown):
     """The views among what is shown."""
     return [change["view"] for change in shown if "view" in change]
+
+
+def test_a_sketch_is_waited_for_until_something_is_painted():
+    def follower(guides) -> Live | None:
+        recipe = Recipe(guides=guides, steps=2)
+        runner = painting.runner(Fake(), lambda values: Ask(recipe, {"": recipe}), color.render, Jobs())
+        return runner.follower(str, {"keep": True})
+
+    assert follower(Sketch()) is follower(Prompt("a lake") + Layout()) is follower(Hold(image=SUNSET)) is None
+    for ready in (Sketch(image=SUNSET), Prompt("a lake"), Hold(image=SUNSET, mask=SUNSET)):
+        assert follower(ready).painting.ask.recipe.guides == (ready,)
 
 
 def test_few_steps_come_first_and_then_the_whole_run():

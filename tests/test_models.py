@@ -9,11 +9,12 @@ from diffusers import DDIMPipeline, DDIMScheduler
 
 from guidance import settings
 from guidance.models import catalogue, clips, loading
+from guidance.models.attributes import ATTRIBUTES
 from guidance.models.cache import Cache, cache, weight
 from guidance.models.device import activations, device, precision
 from guidance.models.layout import frozen
 from guidance.models.model import Model
-from guidance.training.landscapes import ATTRIBUTES, attributes, paint
+from guidance.training.landscapes import attributes, paint
 from tests.exact import generators, noise, tiny_unet
 
 

@@ -25,7 +25,7 @@ from guidance.ui import page
 from guidance.ui.html import words
 from guidance.ui.runs.jobs import WENT_WRONG, Jobs
 from guidance.ui.server import api, gate, limits
-from tests.fake import LISTED, Fake, read
+from tests.fake import LISTED, Fake
 from tests.hostile import CLIENT, FILES, REQUESTS, VALUES, Hostile, described, with_value
 
 # Paths of this machine that no answer may name.
@@ -58,7 +58,7 @@ def url(arrived) -> Iterator[str]:
     patch.setattr(settings, "RATE", 0)
     patch.setattr(page, "POSTS", 0)
     patch.setattr(api, "painted", lambda recipe, *more: arrived.append(recipe) or painted(recipe, *more))
-    demo = page.build(Fake(), read)
+    demo = page.build(Fake())
     yield page.launch(demo, host="127.0.0.1", port=None, quiet=True)
     demo.close()
     patch.undo()
@@ -281,7 +281,7 @@ def test_files_that_nobody_has_uploaded_do_not_reach_our_functions(url, arrived,
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_a_value_meant_to_harm_is_refused_by_a_sentence_in_every_place_of_every_tab_and_endpoint(value):
     refused = 0
-    begins = [fn.fn.__self__ for fn in page.build(Fake(), read).fns.values() if fn.name == "begin"]
+    begins = [fn.fn.__self__ for fn in page.build(Fake()).fns.values() if fn.name == "begin"]
     for runner in begins[:-1]:  # the last one fine-tunes
         for changed in runner.names:
             given = {name: value if control is changed else control.value for control, name in runner.names.items()}

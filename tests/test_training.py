@@ -7,10 +7,11 @@ import torch
 from diffusers import DDIMPipeline
 
 from guidance.models import clips
+from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
 from guidance.settings import ASSETS
 from guidance.training import clip, diffusion
-from guidance.training.captions import SYNONYMS, broken, named, sentence
-from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES, TONES, attributes, paint
+from guidance.training.captions import broken, named, sentence
+from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import Settings, train
 
 

@@ -28,7 +28,7 @@ from guidance.ui.runs import jobs, painting
 from guidance.ui.runs.runner import Runner
 from guidance.ui.tabs import color, controls, digits, prompt
 from guidance.ui.tabs.guide import COUNT, PAINTED, beside
-from tests.fake import LISTED, PAGE, WRONG, Fake, read
+from tests.fake import LISTED, PAGE, WRONG, Fake
 
 ROOT = Path(__file__).parent.parent
 KINDS = [kind for kind in guides.every().values() if kind.alone]  # those with a tab
@@ -38,7 +38,7 @@ FAKE = Fake()
 @lru_cache(1)
 def built() -> gr.Blocks:
     """The page over a fake."""
-    return page.build(FAKE, read)
+    return page.build(FAKE)
 
 
 def said(kind: type) -> list[str]:
@@ -161,10 +161,10 @@ def test_unguided_pictures_are_computed_once_for_all_colours_and_strengths(tmp_p
 def test_old_unguided_pictures_are_let_go():
     cache = painting.Finished(size=2)
     for seed in range(3):
-        cache.put(ColorRecipe(seed=seed), [Image.new("RGB", (1, 1))], "0123456789ab")
+        cache.put(ColorRecipe(seed=seed), [Image.new("RGB", (1, 1))], [{"lake": 0.5}], "0123456789ab")
     assert [cache.get(ColorRecipe(seed=seed)) is None for seed in range(3)] == [True, False, False]
-    (image,), weights = cache.get(ColorRecipe(seed=2))
-    assert (image.size, weights) == ((1, 1), "0123456789ab")
+    (image,), seen, weights = cache.get(ColorRecipe(seed=2))
+    assert (image.size, seen, weights) == ((1, 1), [{"lake": 0.5}], "0123456789ab")
 
 
 def test_a_scale_of_zero_runs_once():
@@ -309,7 +309,7 @@ def test_the_leading_field_and_the_rule_keep_the_slider_in_range(kind):
         assert controls.led(kind, wrong)["scale"].value == from_flat(kind, {}).scale
 
 
-@pytest.mark.parametrize(("place", "own"), [(0, color.LOOK), (1, prompt.LOOK), (2, digits.look(read))])
+@pytest.mark.parametrize(("place", "own"), [(0, color.LOOK), (1, prompt.LOOK), (2, digits.LOOK)])
 def test_an_example_sets_what_it_names_and_all_that_it_touches(place, own):
     handler, kind, tab = handlers("example")[place], KINDS[place], runner(KINDS[place])
     for index, wanted in enumerate(own.examples.values()):

@@ -14,7 +14,7 @@ from guidance.recipe import Recipe
 from guidance.ui import page
 from guidance.ui.html import words
 from guidance.ui.tabs.prompt import EXAMPLES
-from tests.fake import Fake, read
+from tests.fake import Fake
 
 CODE = Path(page.__file__).parent.parent
 # Their sentences are for whoever writes code, or commands.
@@ -63,7 +63,7 @@ def shown() -> set[str]:
     patch.setattr(words, "chinese", lambda text: found.add(text) or text)
     for public in (True, False):
         patch.setattr(settings, "PUBLIC", public)
-        page.build(Fake(), read)
+        page.build(Fake())
     patch.undo()
     return found
 

@@ -24,11 +24,11 @@ from guidance.guides.palette import Palette, spread
 from guidance.guides.prompt import Prompt
 from guidance.guides.sketch import Sketch
 from guidance.models import catalogue
+from guidance.models.attributes import LANDS, TONES
 from guidance.recipe import Recipe
 from guidance.sampling.guides import Loss
 from guidance.sampling.palettes import distance
 from guidance.sampling.regions import FULL, region
-from guidance.training.landscapes import LANDS, TONES
 
 NEAR = 20.0  # a colour is met where it is so near in CIELAB
 PALETTES = (

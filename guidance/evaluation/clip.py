@@ -15,10 +15,11 @@ from guidance.evaluation.samples import data, grid, pictures
 from guidance.frame import to_pixels
 from guidance.guides.prompt import Prompt
 from guidance.models import catalogue, clips
+from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import ClipRecipe, Recipe
 from guidance.training import captions
 from guidance.training.diffusion import SEEDS, painted_from
-from guidance.training.landscapes import ATTRIBUTES, attributes
+from guidance.training.landscapes import attributes
 from guidance.training.trainer import keep, plot
 
 Asked = tuple[str, list[str]]  # what is said, and the attributes it names

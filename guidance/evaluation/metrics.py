@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from guidance.atomic import written
 from guidance.cielab import lab
-from guidance.training.landscapes import ATTRIBUTES, LANDS, TIMES
+from guidance.models.attributes import ATTRIBUTES, LANDS, TIMES
 
 
 def features(network: nn.Module, pictures: Tensor) -> Tensor:

@@ -11,9 +11,10 @@ from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.frame import sheet, to_images, to_pixels
 from guidance.models import catalogue
+from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import Recipe
 from guidance.training.diffusion import SEEDS, painted_from
-from guidance.training.landscapes import ATTRIBUTES, attributes
+from guidance.training.landscapes import attributes
 
 
 def pictures(recipe: Recipe, count: int) -> Tensor:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import BeforeValidator, model_validator
 
 from guidance.codec import packed
-from guidance.fields import RecipeError, Values, field
+from guidance.fields import PICTURES, RecipeError, Values, field, look
 from guidance.guides.run import Run
 from guidance.sampling.regions import REGIONS
 from guidance.sampling.rules import METHODS, RULES
@@ -23,6 +23,24 @@ if TYPE_CHECKING:
 
 
 Picture = Annotated[str, BeforeValidator(packed)]  # that a recipe holds
+
+
+class Reading(NamedTuple):
+    """What a network that never guides sees in a picture of one thing that it was asked to show."""
+
+    asked: str
+    seen: str  # that, or what is there instead
+    sure: float  # in [0, 1]
+
+    @property
+    def met(self) -> bool:
+        """Whether it is there."""
+        return self.asked == self.seen
+
+    @property
+    def mark(self) -> str:
+        """A tick or a cross."""
+        return "\N{CHECK MARK}" if self.met else "\N{BALLOT X}"
 
 
 class Guide(Values):
@@ -105,6 +123,13 @@ class Guide(Values):
         return 1
 
     @property
+    def bare(self) -> bool:
+        """Whether it lacks a picture without which it cannot steer."""
+        kinds = {name: look(info) for name, info in type(self).model_fields.items()}
+        needed = [name for name, kind in kinds.items() if kind.get("front") and kind.get("control") in PICTURES]
+        return not all(getattr(self, name) for name in needed)
+
+    @property
     def slug(self) -> str:
         """What a file with such a picture is called."""
         return self.name
@@ -112,6 +137,10 @@ class Guide(Values):
     def picture(self, k: int) -> Guide:
         """The guide of the k-th picture alone."""
         return self
+
+    def readings(self, seen: dict[str, float]) -> tuple[Reading, ...]:
+        """What this guide asks of its only picture, and what is there by the chances of all that a network saw."""
+        return ()
 
     def network(self, model: str) -> str:
         """The name of the network of a model that this guide steers."""

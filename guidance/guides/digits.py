@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator
 
 from guidance.fields import RecipeError, field
-from guidance.guides.base import Guide, Run
+from guidance.guides.base import Guide, Reading, Run
 
 if TYPE_CHECKING:
     from guidance.sampling.sample import Predict
@@ -100,6 +100,11 @@ class Digits(Guide):
     def picture(self, k: int) -> Digits:
         """The guide of the k-th picture alone."""
         return self.replace(digits=self.digits[k % len(self.digits)])
+
+    def readings(self, seen: dict[str, float]) -> tuple[Reading, ...]:
+        """The digit, and the one that is read."""
+        digit = max(seen, key=seen.get, default="")
+        return (Reading(self.digits, digit, seen[digit]),) if digit.isdecimal() else ()
 
     def network(self, model: str) -> str:
         """The digits' model has a network for each way of telling it the class."""

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, model_validator
 
 from guidance.codec import seen, unpack
 from guidance.fields import RecipeError, field, real, text
-from guidance.guides.base import LossGuide, Picture, Run
+from guidance.guides.base import LossGuide, Picture, Reading, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +124,18 @@ class Prompt(LossGuide):
     def slug(self) -> str:
         """The first words of the prompt."""
         return "-".join(re.findall(r"[a-z0-9]+", self.prompt.lower()))[:40].strip("-") or "prompt"
+
+    def readings(self, seen: dict[str, float]) -> tuple[Reading, ...]:
+        """Each thing that the sentences name, and whether it is there; a negative weight asks for its absence."""
+        from guidance.models.attributes import named
+
+        wishes = {name: wish == (weight > 0) for words, weight in parts(self.prompt) if weight
+                  for name, wish in named(words).items() if name in seen}  # fmt: skip
+        found = []
+        for name, wish in wishes.items():
+            said, chance = {True: name, False: f"no {name}"}, seen[name]
+            found.append(Reading(said[wish], said[chance > 0.5], max(chance, 1 - chance)))
+        return tuple(found)
 
     def fingerprint(self) -> str | None:
         """That of the CLIP."""

@@ -8,11 +8,12 @@ from typing import TypeVar
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from guidance import settings
 from guidance.frame import to_pixels
 from guidance.models import loading
+from guidance.models.attributes import ATTRIBUTES
 from guidance.models.cache import cache
 from guidance.models.device import building, device
 from guidance.models.files import OURS, shipped, sound
@@ -106,14 +107,29 @@ def digit_judge() -> DigitJudge:
 
 def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
     """What a network that never guides reads in pictures of digits: (digit, confidence in [0, 1]) for each."""
-    network = digit_judge()
-    x = to_pixels(pictures).to(next(network.parameters()).device) / 127.5 - 1
-    with torch.no_grad():
-        confidence, digits = torch.cat([network(part) for part in x.split(256)]).softmax(1).max(1)
-    return list(zip(digits.tolist(), confidence.tolist(), strict=True))
+    found = seen("digits", to_pixels(pictures) / 127.5 - 1)
+    return [(int(digit), chances[digit]) for chances in found for digit in [max(chances, key=chances.get)]]
 
 
 def judge() -> AttributeNetwork:
-    """The network that tells what a landscape shows, on the CPU in float32."""
+    """The network that tells what a landscape shows and never guides, on the CPU in float32."""
     with shipped("attributes/model.safetensors") as path:
         return read(partial(AttributeNetwork, outputs=len(load_file(path)["head.bias"])), path)
+
+
+# Of a built-in model: who judges its pictures, how that tells its chances, and what of.
+JUDGES = {"landscapes": (lambda: cache.get("attributes/model", judge), torch.sigmoid, ATTRIBUTES),
+          "digits": (digit_judge, partial(torch.softmax, dim=1), tuple("0123456789"))}  # fmt: skip
+
+
+def seen(model: str, x: Tensor) -> list[dict[str, float]]:
+    """What a network that never guides sees in pictures (B, C, H, W) in [-1, 1] of a built-in model.
+
+    For each, the chance in [0, 1] of all that it knows, by name.
+    """
+    known, chances, names = JUDGES[model]
+    network = known()
+    x = x.to(next(network.parameters()).device)
+    with torch.no_grad():
+        rows = torch.cat([chances(network(part)) for part in x.split(256)]).tolist()
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
 
 from guidance.models import catalogue
+from guidance.models.attributes import ATTRIBUTES, SYNONYMS, WORDS
 from guidance.models.clips import build
 from guidance.models.words import WordTokenizer, split
 from guidance.sampling.rules import rms
@@ -20,7 +21,6 @@ from guidance.sampling.schedule import Schedule
 from guidance.sampling.spectrum import wiener
 from guidance.training import captions
 from guidance.training.diffusion import noise_levels, painted
-from guidance.training.landscapes import ATTRIBUTES
 from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
@@ -34,7 +34,7 @@ REACH, MOVES = 0.2, 2  # pictures are moved by up to that, as root mean square i
 def vocabulary() -> list[str]:
     """Every word of the grammar, in alphabetical order."""
     phrases = [*captions.LEADS, *captions.TONE_PHRASES, "snowy snow-covered a scene at in with and over under"]
-    phrases += [phrase for table in (captions.SYNONYMS, captions.WORDS) for group in table.values() for phrase in group]
+    phrases += [phrase for table in (SYNONYMS, WORDS) for group in table.values() for phrase in group]
     return sorted({word for phrase in phrases for word in split(phrase.replace("{}", ""))})
 
 
@@ -213,7 +213,7 @@ def check(network: nn.Module, tokenizer: WordTokenizer, seed: int) -> None:
     test, truth = painted("evaluation", TESTED)
     image, words = embedded(network, test), random.Random(seed)
     for name, column in zip(ATTRIBUTES, truth.T, strict=True):
-        texts = [words.choice(captions.SYNONYMS[name]) for _ in range(4)]
+        texts = [words.choice(SYNONYMS[name]) for _ in range(4)]
         text = normalize(network.encode_text(tokenizer(texts).to(image.device)), dim=-1)
         score = (image @ text.T).mean(1).cpu()
         yes, no = score[column], score[~column]

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from guidance.atomic import written
 from guidance.frame import sheet
+from guidance.models.attributes import ATTRIBUTES
 from guidance.models.networks import AttributeNetwork
-from guidance.training.landscapes import ATTRIBUTES, attributes, paint
+from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import DEVICE, Settings, save_half, train
 
 SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000}  # where each use of the painter starts

@@ -9,13 +9,8 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from guidance.models.attributes import ATTRIBUTES, LANDS, TIMES, TONES
 from guidance.training.lands import PAINTERS, Scene, draw, mix, noise
-
-TIMES = ("dawn", "noon", "sunset", "night")
-LANDS = ("mountains", "hills", "desert", "sea", "forest")
-FEATURES = ("snow", "sun", "moon", "stars", "clouds", "lake", "boat", "aurora", "mist")
-TONES = ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink")
-ATTRIBUTES: tuple[str, ...] = TIMES + LANDS + FEATURES + TONES
 
 # Each colour of a time of day has two variants; a picture takes its own mixture of them.
 PALETTE = {

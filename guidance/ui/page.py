@@ -12,7 +12,6 @@ from html import escape
 from pathlib import Path
 
 import gradio as gr
-from PIL import Image
 from starlette.middleware import Middleware
 
 import guidance
@@ -22,7 +21,7 @@ from guidance.recipe import Recipe, from_json
 from guidance.ui.html import pictures, theme, words
 from guidance.ui.html.words import Say, t
 from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
-from guidance.ui.runs.painting import Compute, Read
+from guidance.ui.runs.painting import Compute
 from guidance.ui.server import agents, api, zero
 from guidance.ui.server.doors import Page, Sessions, parameters
 from guidance.ui.server.gate import MAX_FILE, UP, Gate
@@ -110,11 +109,6 @@ def compute(recipe: Recipe) -> Iterator:
             yield frame
 
 
-def read(images: list[Image.Image]) -> list[tuple[int, float]]:
-    """The real thing: what an independent network reads in pictures of digits."""
-    return guidance.read_digits(images) if settings.ZERO else painter().submit(guidance.read_digits, images).result()
-
-
 def panel_of(panels: list[stage.Panel], recipe: Recipe) -> stage.Panel:
     """The tab that shows a recipe: its guide's own if that has a control for all of it, else the Blend tab."""
     return next(panel for panel in panels if panel.takes(recipe) or not recipe.guides)
@@ -140,15 +134,14 @@ def restore(panels: list[stage.Panel], shown: list[tuple[stage.Panel, list]]) ->
                         for update in updates.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
 
 
-def build(compute: Compute = compute, read: Read = read) -> gr.Blocks:
-    """The page over a function that turns a recipe into frames and one that reads digits; tests pass their own."""
+def build(compute: Compute = compute) -> gr.Blocks:
+    """The page over a function that turns a recipe into frames; tests pass their own."""
     jobs = Jobs(visitor, SHARE if settings.PUBLIC else 0)
     meter = Meter(jobs)
-    compute, read = zero.adapted(compute, read)
-    compute = meter.timed(compute)
+    compute = meter.timed(zero.adapted(compute))
     if settings.PUBLIC:
         compute = limited(compute, settings.RATE, settings.WORK)
-    looks = {"color": color.LOOK, "prompt": prompt.LOOK, "digits": digits.look(read)}
+    looks = {"color": color.LOOK, "prompt": prompt.LOOK, "digits": digits.LOOK}
     # The API leaves files behind; an hour is enough to fetch them.
     with Page(title="Guidance", analytics_enabled=False, delete_cache=(3600, 3600), fill_width=True) as demo:
         gr.HTML(words.html(header), js_on_load=None)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from guidance.guides.base import Reading
 from guidance.recipe import Recipe
-from guidance.ui.html.pictures import png_url, remembered, save
+from guidance.ui.html.pictures import png_url, remembered, save, seen, told
 
 if TYPE_CHECKING:
     from guidance.ui.runs.painting import View
@@ -21,34 +22,31 @@ def columns(recipe: Recipe) -> int:
     return min(recipe.each, COLUMNS)
 
 
-def cell(image: Image.Image, recipe: Recipe, digit: int, confidence: float, view: View) -> str:
+def cell(image: Image.Image, recipe: Recipe, reading: Reading, view: View) -> str:
     """One digit, which a click downloads, and its verdict."""
-    verdict = view.say(f"Asked for {recipe.digits}, read as {digit}, {confidence:.0%} sure")
-    title = view.say(f"Seed {recipe.seed}") + ". " + verdict
-    right, url = recipe.digits == str(digit), png_url(image, recipe if view.keep else None)
+    seed, url = view.say(f"Seed {recipe.seed}"), png_url(image, recipe if view.keep else None)
     return (
-        f'<div class="g-cell" data-right="{str(right).lower()}"><button type="button" class="g-tile" '
-        f'data-save="{escape(recipe.slug)}.png" title="{escape(title)}"><img class="g-picture g-crisp" src="{url}" '
-        f'width="28" height="28" alt="{escape(verdict)}"></button><span>'
-        f"{chr(0x2713) if right else chr(0x2717)} {digit} <i>{confidence:.0%}</i></span></div>"
+        f'<div class="g-cell"><button type="button" class="g-tile" data-save="{escape(recipe.slug)}.png" '
+        f'title="{escape(f"{seed}. {told(reading, view.say)}")}"><img class="g-picture g-crisp" src="{url}" '
+        f'width="28" height="28" alt="{escape(seed)}"></button>{seen(reading, view.say)}</div>'
     )
 
 
-def board(label: str, recipe: Recipe, readings: list[tuple[int, float]], view: View) -> str:
-    """A variant's pictures: as one sheet while there are no readings, then each with its own."""
+def board(label: str, recipe: Recipe, view: View) -> str:
+    """A variant's pictures: as one sheet until they are finished, then each with what is read in it."""
     from guidance.frame import sheet  # imports torch
 
     wide, images = columns(recipe), view.images[recipe]
     name = f"<h3>{escape(view.say(label))}</h3>" if label else ""
-    if not readings:
+    if not view.final:
         alt = escape(view.say("Preview of the digits"))
         body = f'<img class="g-picture g-crisp" src="{png_url(sheet(images, wide))}" alt="{alt}">'
         return f'<figure class="g-board" style="--columns:{wide}">{name}{body}</figure>'
     made = view.made(recipe)
     wanted = [made.picture(k) for k in range(len(images))]
-    right = sum(str(digit) == one.digits for (digit, _), one in zip(readings, wanted, strict=True))
-    sure = sum(confidence for _, confidence in readings) / len(readings)
-    cells = "".join(cell(image, one, *read, view) for image, one, read in zip(images, wanted, readings, strict=True))
+    readings = [view.readings(recipe, k)[0] for k in range(len(images))]
+    right, sure = sum(one.met for one in readings), sum(one.sure for one in readings) / len(readings)
+    cells = "".join(cell(image, one, read, view) for image, one, read in zip(images, wanted, readings, strict=True))
     whole = png_url(sheet(images, wide), made if view.keep else None)
     verdict = escape(view.say(f"{right} of {len(images)} read as asked, {sure:.0%} sure on average"))
     return (

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from guidance.guides.base import Reading
 from guidance.recipe import Recipe, png_info, to_json
+from guidance.ui.html.words import Say
 
 if TYPE_CHECKING:
     from guidance.ui.runs.painting import View
@@ -32,10 +34,27 @@ def webp_url(image: Image.Image, quality: int = 80) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def told(reading: Reading, say: Say) -> str:
+    """A reading in words."""
+    return say(f"Asked for {reading.asked}, seen: {reading.seen}, {reading.sure:.0%} sure")
+
+
+def seen(reading: Reading, say: Say) -> str:
+    """A reading as a tick or a cross, what is there, and how sure that is (HTML)."""
+    words = escape(told(reading, say))
+    return (
+        f'<span class="g-seen" data-met="{str(reading.met).lower()}" role="img" aria-label="{words}" title="{words}">'
+        f"{reading.mark} {escape(reading.seen)} <i>{reading.sure:.0%}</i></span>"
+    )
+
+
 def shot_html(label: str, recipe: Recipe, k: int, caption: Callable[[Image.Image], str], view: View) -> str:
-    """The k-th picture of a recipe, its label, what `caption` says of it (HTML) and, when finished, its download."""
+    """The k-th picture of a recipe, its label, what `caption` says of it (HTML) and, when finished, readings of it and
+    its download.
+    """
     name, image, seed = view.say(label), view.images[recipe][k], view.recipe.seeds[k]
     crisp, link = " g-crisp" if image.width <= CRISP else "", ""
+    readings = " ".join(seen(reading, view.say) for reading in view.readings(recipe, k))
     if view.final:
         made = view.made(recipe).picture(k)
         url = png_url(image, made if view.keep else None)
@@ -46,7 +65,7 @@ def shot_html(label: str, recipe: Recipe, k: int, caption: Callable[[Image.Image
         f'<div class="g-shot"><div class="g-label">{escape(name)}</div>'
         f'<img class="g-picture{crisp}" src="{url}" width="{image.width}" height="{image.height}" '
         f'alt="{escape(name)}, {escape(view.say(f"Seed {seed}"))}">'
-        f'<div class="g-under">{caption(image)}{link}</div></div>'
+        f'<div class="g-under"><div>{caption(image)} {readings}</div>{link}</div></div>'
     )
 
 
@@ -86,6 +105,8 @@ def pair_html(k: int, seed: int, caption: Callable[[Image.Image], str], view: Vi
 
 def pairs(legend: str, caption: Callable[[Image.Image], str], view: View) -> str:
     """The variants of each seed side by side, under a legend (HTML); `caption` gives what is said under a picture."""
+    if view.readings(view.recipe, 0):
+        legend += f" <span>{escape(view.say('Under each picture: what an independent network sees of it.'))}</span>"
     rows = [pair_html(k, seed, caption, view) for k, seed in enumerate(view.recipe.seeds)]
     columns = 1 if len(rows) == 1 else 2 if len(rows) <= 6 else 3
     toggle = ""

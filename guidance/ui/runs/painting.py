@@ -15,7 +15,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from guidance import progress
-from guidance.guides.base import Guide
+from guidance.guides.base import Guide, Reading
 from guidance.recipe import MODELS, Recipe, to_json
 from guidance.ui.html import pictures
 from guidance.ui.html.film import Film
@@ -32,8 +32,7 @@ LOOK = 0.05  # seconds between looks whether something has moved, or others stil
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
 Compute = Callable[[Recipe], Iterator]  # a recipe to its frames
-Read = Callable[[list[Image.Image]], list[tuple[int, float]]]  # pictures of digits to (digit, confidence) each
-
+Seen = dict[str, float]  # what an independent network saw in a picture: the chance of all that it knows
 Variants = dict[str, Recipe]  # what stands beside one another, by its label
 
 
@@ -57,6 +56,11 @@ class View:
     say: Say = str
     keep: bool = True  # whether PNGs carry their recipes
     weights: dict[Recipe, str] = field(default_factory=dict)  # the fingerprints of the networks that painted
+    seen: dict[Recipe, list[Seen]] = field(default_factory=dict)  # when it is finished
+
+    def readings(self, recipe: Recipe, k: int) -> tuple[Reading, ...]:
+        """What was asked for, and what of it is in the k-th picture of a variant, once that is known."""
+        return self.recipe.readings(k, self.seen[recipe][k]) if recipe in self.seen else ()
 
     def made(self, recipe: Recipe) -> Recipe:
         """A recipe with the fingerprint of the networks that painted it."""
@@ -68,19 +72,22 @@ class Finished:
 
     def __init__(self, size: int = 256):
         self.size, self.lock = size, threading.Lock()
-        self.held = OrderedDict[Recipe, tuple[Image.Image, str]]()  # a picture, and the fingerprint of what painted it
+        self.held = OrderedDict[Recipe, tuple[Image.Image, Seen, str]]()  # with the fingerprint of what painted it
 
-    def get(self, recipe: Recipe) -> tuple[list[Image.Image], str] | None:
-        """The recipe's pictures, and the fingerprint of the networks that painted them, if all are here."""
+    def get(self, recipe: Recipe) -> tuple[list[Image.Image], list[Seen], str] | None:
+        """The recipe's pictures, what was seen in them, and the fingerprint of what painted them, if all are here."""
         with self.lock:
             found = [self.held.get(recipe.picture(k)) for k in range(len(recipe.seeds))]
-        return None if None in found else ([image for image, _ in found], found[0][1])
+        if None in found:
+            return None
+        images, seen, weights = map(list, zip(*found, strict=True))
+        return images, seen, weights[0]
 
-    def put(self, recipe: Recipe, images: list[Image.Image], weights: str = "") -> None:
+    def put(self, recipe: Recipe, images: list[Image.Image], seen: list[Seen], weights: str) -> None:
         """Keep pictures, and let the oldest go."""
         with self.lock:
-            for k, image in enumerate(images):
-                self.held[recipe.picture(k)] = image, weights
+            for k, (image, chances) in enumerate(zip(images, seen, strict=True)):
+                self.held[recipe.picture(k)] = image, chances, weights
                 self.held.move_to_end(recipe.picture(k))
             while len(self.held) > self.size:
                 self.held.popitem(last=False)
@@ -113,6 +120,7 @@ class Painting(Task):
         self.step, self.steps = 0, 0
         self.images: dict[Recipe, list[Image.Image]] = {}
         self.weights: dict[Recipe, str] = {}
+        self.judged: dict[Recipe, list[Seen]] = {}
         self.losses: dict[str, list[float]] = {}
         self.film = Film(ask.recipe)
         self.doing = ""
@@ -122,7 +130,7 @@ class Painting(Task):
         recipe, others = self.ask.recipe, self.ask.variants.values()
         for other in others:
             if other != recipe and (found := self.cache.get(other)):
-                self.images[other], self.weights[other] = found
+                self.images[other], self.judged[other], self.weights[other] = found
         began = time.monotonic()
         with ExitStack() as stack:
             runs = {other: stack.enter_context(closing(self.compute(other))) for other in [recipe, *others]
@@ -133,7 +141,7 @@ class Painting(Task):
                     frame = latest[other] = next(run)
                     if frame.step == frame.steps:
                         del going[other]
-                        self.weights[other] = frame.weights
+                        self.weights[other], self.judged[other] = frame.weights, frame.seen
                     if other == recipe:
                         losses = mean(frame.losses)
                         if not frame.latent:
@@ -154,7 +162,7 @@ class Painting(Task):
                     yield view | self.running(now - first)
                     cost = time.monotonic() - now
         for other in runs.keys() - {recipe}:
-            self.cache.put(other, self.images[other], self.weights[other])
+            self.cache.put(other, self.images[other], self.judged[other], self.weights[other])
         seconds = f"{time.monotonic() - began:.1f} s."
         number = "1 picture" if len(recipe.seeds) == 1 else f"{len(recipe.seeds)} pictures"
         done = f"Done: {number} in {self.steps} steps, {seconds}"
@@ -167,7 +175,8 @@ class Painting(Task):
     def seen(self, final: bool) -> View:
         """What there is to see."""
         recipe, variants, _ = self.ask
-        return View(recipe, variants, self.images, final, self.losses, self.say, self.keep, self.weights)
+        judged = self.judged if final else {}
+        return View(recipe, variants, self.images, final, self.losses, self.say, self.keep, self.weights, judged)
 
     def running(self, elapsed: float) -> Shown:
         """The status line `elapsed` seconds after the first step."""
@@ -186,7 +195,7 @@ class Painting(Task):
 
     def release(self) -> None:
         """Only what is shown stays: the pictures of all steps take ten times as much."""
-        self.images, self.losses, self.film = {}, {}, None
+        self.images, self.judged, self.losses, self.film = {}, {}, {}, None
 
     def end(self, begun: bool) -> Shown:
         """What stays after a stop; the last preview does."""
@@ -286,7 +295,8 @@ def runner(compute: Compute, parse: Callable[[dict], Ask], render: Callable[[Vie
 
     def live(say: Say, values: dict) -> Live | None:
         painting = ask(say, values, False)
-        quick = painting.ask.recipe.model in MODELS and not painting.ask.grid
-        return Live(painting, jobs) if quick else None
+        recipe, _, grid = painting.ask
+        ready = recipe.model in MODELS and not grid and not any(guide.bare for guide in recipe.guides)
+        return Live(painting, jobs) if ready else None
 
     return Runner(jobs, ask, PLACES, live)

@@ -19,7 +19,7 @@ from PIL import Image
 from guidance import guides
 from guidance.fields import choices, limits, whole
 from guidance.fields import kind as kind_of
-from guidance.guides.base import Guide
+from guidance.guides.base import Guide, Reading
 from guidance.recipe import Recipe, about, form, from_flat, from_json, png_info, to_flat
 from guidance.ui.runs import jobs, painting
 from guidance.ui.runs.heard import listener
@@ -27,7 +27,10 @@ from guidance.ui.runs.jobs import Jobs, Shown, Task, sentence
 
 MAX_PICTURES = 200  # in one call
 NOBODY = "The run was stopped: nobody listened to what it says."
-EVERY = "Gives PNG files, each with its recipe inside. Every parameter is a field of the recipe."
+EVERY = (
+    "Gives PNG files, each with its recipe inside, and what an independent network sees of it. "
+    "Every parameter is a field of the recipe."
+)
 Files = list[gr.FileData]
 
 
@@ -102,7 +105,8 @@ class Call(Task):
             for frame in frames:  # noqa: B007
                 yield {}
         made = self.recipe.replace(weights=frame.weights)
-        self.files, self.wrong = [png(image, made.picture(k)) for k, image in enumerate(frame.images())], ""
+        self.files, self.wrong = [png(image, made.picture(k), made.readings(k, seen))
+                                  for k, (image, seen) in enumerate(zip(frame.images(), frame.seen, strict=True))], ""
 
     def failed(self, error: Exception) -> Shown:
         """A failure is told at the end."""
@@ -139,9 +143,9 @@ async def painted(recipe: Callable[[], Recipe], compute: painting.Compute, line:
     yield work.files
 
 
-def png(image: Image.Image, recipe: Recipe) -> dict:
+def png(image: Image.Image, recipe: Recipe, readings: tuple[Reading, ...]) -> dict:
     """A file in Gradio's cache, as its clients know files."""
     buffer, name = io.BytesIO(), f"{recipe.slug}.png"
-    image.save(buffer, "PNG", pnginfo=png_info(recipe))
+    image.save(buffer, "PNG", pnginfo=png_info(recipe, readings))
     path = save_bytes_to_cache(buffer.getvalue(), name, get_upload_folder())
     return gr.FileData(path=path, orig_name=name, mime_type="image/png").model_dump()

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from guidance import settings
 from guidance.fields import RecipeError
 from guidance.recipe import MODELS, Recipe
-from guidance.ui.runs.painting import Compute, Read
+from guidance.ui.runs.painting import Compute
 from guidance.ui.server.limits import work
 
 LEAST, MOST = 15, 120  # seconds: a worker may have to start and load a model; more than MOST is not lent to visitors
@@ -51,10 +51,10 @@ def lend(compute: Compute, gpu) -> Compute:
     return run
 
 
-def adapted(compute: Compute, read: Read) -> tuple[Compute, Read]:
-    """Both functions of the page as they must be here: themselves, but on ZeroGPU run by a worker."""
+def adapted(compute: Compute) -> Compute:
+    """The page's compute function as it must be here: itself, but on ZeroGPU run by a worker."""
     if not settings.ZERO:
-        return compute, read
+        return compute
     import spaces  # before CUDA is touched
 
-    return lend(compute, spaces.GPU), spaces.GPU(duration=LEAST)(read)
+    return lend(compute, spaces.GPU)

@@ -1,12 +1,10 @@
 """What the Digits tab has of its own."""
 
-from functools import partial
-
 from guidance.fields import choices, whole
 from guidance.guides.digits import Digits
 from guidance.recipe import Recipe
 from guidance.ui.html import boards, welcome
-from guidance.ui.runs.painting import Read, Variants, View
+from guidance.ui.runs.painting import Variants, View
 from guidance.ui.tabs.guide import Look, beside
 
 MAX_PICTURES, MAX_ROUNDS = 100, 10
@@ -29,10 +27,9 @@ def compared(recipe: Recipe, comparison: object) -> Variants:
     return beside(recipe, comparison) if comparison in ("conditioning", "guidance") else {"": recipe}
 
 
-def render(read: Read, view: View) -> str:
-    """A board of digits for each variant, with the readings once they are finished."""
-    made = [boards.board(label, recipe, read(view.images[recipe]) if view.final else [], view)
-            for label, recipe in view.variants.items()]  # fmt: skip
+def render(view: View) -> str:
+    """A board of digits for each variant."""
+    made = [boards.board(label, recipe, view) for label, recipe in view.variants.items()]
     legend = "Under each digit: what an independent network reads in it, and how sure it is."
     return boards.stack(view.say(legend) if view.final else "", made, view.final)
 
@@ -42,14 +39,19 @@ def check(recipe: Recipe) -> None:
     whole("Digits times rounds", len(recipe.seeds), 1, MAX_PICTURES)
 
 
-def look(read: Read) -> Look:
-    """The tab over a function that reads digits."""
-    return Look(
-        intro=welcome.DIGITS, drawing=DRAWING, formula=welcome.class_formulas, examples=EXAMPLES,
-        comparisons={"nothing": "Nothing", "strength": "Strengths", "conditioning": "Ways of telling",
-                     "guidance": "Kinds of guidance"},
-        compared=compared, render=partial(render, read), check=check,
-        axes=(("scale", "0; 1; 2; 5"), ("conditioning", "; ".join(choices(Digits.model_fields["conditioning"])))),
-        texts={"count": ("Rounds", "How often the digits are drawn, each anew.")},
-        most={"steps": 1000, "count": MAX_ROUNDS},
-    )  # fmt: skip
+LOOK = Look(
+    intro=welcome.DIGITS,
+    drawing=DRAWING,
+    formula=welcome.class_formulas,
+    examples=EXAMPLES,
+    comparisons={
+        "nothing": "Nothing", "strength": "Strengths", "conditioning": "Ways of telling",
+        "guidance": "Kinds of guidance",
+    },
+    compared=compared,
+    render=render,
+    check=check,
+    axes=(("scale", "0; 1; 2; 5"), ("conditioning", "; ".join(choices(Digits.model_fields["conditioning"])))),
+    texts={"count": ("Rounds", "How often the digits are drawn, each anew.")},
+    most={"steps": 1000, "count": MAX_ROUNDS},
+)  # fmt: skip
