@@ -8,6 +8,7 @@ request that takes over five seconds, or a connection to anywhere but this machi
 import argparse
 import collections
 import json
+import logging
 import random
 import re
 import socket
@@ -34,7 +35,7 @@ SECRETS = ("Traceback", 'File "', "site-packages", "root:x:", str(Path(__file__)
 LONGEST = 5.0  # seconds
 EVENTS = (
     "begin", "dropped", "recalled", "suit", "ranged", "lead", "plot", "unpacked", "packed", "follow", "example",
-    "joined",
+    "joined", "use_seed", "stop",
 )  # fmt: skip
 SHORT = {name: value for name, value in VALUES.items() if "long" not in name}
 
@@ -86,7 +87,7 @@ class Battery:
         began = time.monotonic()
         status, text = chance.choice((self.call, self.call, self.press))(chance)
         took = time.monotonic() - began
-        if status >= 500 or took > LONGEST or any(secret in text for secret in SECRETS):
+        if status >= 500 or took > LONGEST or WENT_WRONG in text or any(secret in text for secret in SECRETS):
             self.faults.append(f"{status} after {took:.1f} s: {text[:300]}")
 
 
@@ -104,6 +105,9 @@ def battery() -> Iterator[Battery]:
         patch.setattr(page, "POSTS", 0)
         demo = page.build(Fake(), read)
         made = Battery(demo, page.launch(demo, host="127.0.0.1", port=None, quiet=True))
+        trouble = logging.Handler(logging.ERROR)
+        trouble.emit = lambda record: made.faults.append(f"in the log: {record.getMessage()} {record.exc_info}")
+        logging.getLogger("guidance").addHandler(trouble)
         call, lookup, connect = Page.call_function, socket.getaddrinfo, socket.socket.connect
 
         async def counted(self: Page, fn, *more: object, **others: object) -> dict:
@@ -125,6 +129,7 @@ def battery() -> Iterator[Battery]:
         patch.setattr(socket, "getaddrinfo", asked)
         patch.setattr(socket.socket, "connect", connected)
         yield made
+        logging.getLogger("guidance").removeHandler(trouble)
         demo.close()
 
 

@@ -192,6 +192,29 @@ def test_of_many_recipes_at_once_no_more_are_made_than_there_are_tabs(url, demo,
     assert len(made) == sum(fn.name == "begin" for fn in demo.fns.values()) < 100
 
 
+@pytest.mark.parametrize("given", [
+    None, "x", [1], {"recipes": 5}, {"recipes": "x"}, {"recipes": "5"}, {"index": 99}, {"index": "1"}, {"index": -1},
+    {"seed": 1e400}, {"seed": -1},
+])  # fmt: skip
+def test_an_event_that_says_what_no_page_says_is_refused_and_leaves_no_trace_in_the_log(url, demo, caplog, given):
+    for name in ("dropped", "example", "use_seed"):
+        body = {"fn_index": event(demo, name), "data": [], "event_data": given, "session_hash": "events"}
+        answer = CLIENT.post(f"{url}gradio_api/run/predict", content=json.dumps(body),
+                             headers={"content-type": "application/json"})  # fmt: skip
+        assert "This request was not understood" in answer.text
+        assert answer.status_code == (200 if name == "dropped" else 400)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("cards", [None, 1.5, [1], "x", "5", "[" * 10_000])
+def test_cards_that_no_page_keeps_are_refused_and_leave_no_trace_in_the_log(url, demo, caplog, cards):
+    fn = demo.fns[event(demo, "joined")]
+    data = [cards, *(getattr(component, "value", None) for component in fn.inputs[1:])]
+    answer = CLIENT.post(f"{url}gradio_api/run/predict", json={"fn_index": fn._id, "data": data})
+    assert answer.status_code == 200 and "This request was not understood" in answer.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_whatever_opens_a_picture_stands_in_the_queue(url, demo):
     opening = [fn for fn in demo.fns.values() if fn.name in ("packed", "unpacked")]
     assert opening and all(fn.queue for fn in opening)
