@@ -1,5 +1,6 @@
 """Faults: what is written is whole or not there, and every command ends with one line whatever happens to it."""
 
+import ast
 import errno
 import os
 import re
@@ -15,9 +16,10 @@ from PIL import Image
 
 from guidance import ColorRecipe, DigitRecipe, generate, save_png
 from guidance.__main__ import main
-from guidance.atomic import written
+from guidance.atomic import save, written
 from guidance.models.loading import open_model
 from guidance.models.model import Model
+from guidance.models.upscaler import Upscaler
 from guidance.sampling.guides import GuidanceError
 from guidance.training import trainer
 from tests.exact import tiny_unet
@@ -61,6 +63,39 @@ def test_what_is_written_is_on_the_disk_before_it_takes_its_place(tmp_path, monk
         assert not (tmp_path / "a.txt").exists()
     assert done == [str(tmp_path / ".part-a.txt"), (".part-a.txt", "a.txt"), str(tmp_path)]
     assert (tmp_path / "a.txt").read_text() == "new" and names(tmp_path) == {"a.txt"}
+
+
+WRITERS = ("save", "save_pretrained", "save_file", "savefig", "write", "write_text", "write_bytes")
+
+
+def writers(path):
+    """The lines of a file that write without `written` around them, but to a buffer or a process."""
+    tree = ast.parse(path.read_text())
+    within = {id(node) for part in ast.walk(tree) if isinstance(part, ast.With)
+              if any(ast.unparse(item.context_expr).startswith("written(") for item in part.items)
+              for node in ast.walk(part)}  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITERS:
+            words = ast.unparse(node)
+            if id(node) not in within and not re.search(r"\(buffer\b|^os\.write", words):
+                yield f"{path.name}: {words}"
+
+
+def test_whatever_writes_a_file_to_keep_has_it_whole_or_not_at_all():
+    files = [path for path in (ROOT / "guidance").rglob("*.py") if path.parent.name != "models"]  # they write to a part
+    assert [line for path in files if path.name != "atomic.py" for line in writers(path)] == []
+
+
+def test_an_upscaler_is_kept_whole_or_not_at_all(tmp_path, small_files):
+    kept = tmp_path / "upscaler"
+    save(Upscaler(8, 1), kept)
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert set(before) == {"config.json", "model.safetensors"}
+    small_files()
+    with pytest.raises(OSError, match="upscaler"):
+        save(Upscaler(16, 1), kept)
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before and names(tmp_path) == {
+        "upscaler", "upscaler/config.json", "upscaler/model.safetensors"}  # fmt: skip
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, RuntimeError("no space")])
