@@ -14,7 +14,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,13 +61,17 @@ class Battery:
         data = self.values(chance, [one.get("parameter_default", "{}") for one in self.parameters[name]])
         answer = CLIENT.post(f"{self.url}gradio_api/call/{name}", content=json.dumps({"data": data}),
                              headers={"content-type": "application/json"})  # fmt: skip
-        if answer.status_code != 200:
-            return answer.status_code, answer.text
-        text = CLIENT.get(f"{self.url}gradio_api/call/{name}/{answer.json()['event_id']}").text
+        return self.followed(name, answer.status_code, answer.text)
+
+    def followed(self, name: str, status: int, text: str) -> tuple[int, str]:
+        """The status of a call of an endpoint, and what its event says in the end, if it has come to that."""
+        if status != 200:
+            return status, text
+        text = CLIENT.get(f"{self.url}gradio_api/call/{name}/{json.loads(text)['event_id']}").text
         kind, said = re.findall(r"event: (complete|error)\ndata: (.*)", text)[-1]
         if kind == "error" and not ours(json.loads(said)["error"]):
             self.faults.append(f"{name}: not ours: {said[:200]}")
-        return answer.status_code, text
+        return status, text
 
     def press(self, chance: random.Random) -> tuple[int, str]:
         """Do with the page what its script could not."""
@@ -84,8 +88,12 @@ class Battery:
 
     def send(self, chance: random.Random) -> None:
         """One request, and what is wrong with its answer."""
+        self.judged(lambda: chance.choice((self.call, self.call, self.press))(chance))
+
+    def judged(self, request: Callable[[], tuple[int, str]]) -> None:
+        """A request that gives its status and its answer, and what is wrong with them."""
         began = time.monotonic()
-        status, text = chance.choice((self.call, self.call, self.press))(chance)
+        status, text = request()
         took = time.monotonic() - began
         if status >= 500 or took > LONGEST or WENT_WRONG in text or any(secret in text for secret in SECRETS):
             self.faults.append(f"{status} after {took:.1f} s: {text[:300]}")

@@ -111,7 +111,7 @@ def test_the_name_of_a_run_that_was_killed_is_free_and_what_it_left_is_not_offer
 def test_pictures_that_cannot_be_kept_are_told_in_a_sentence(trained, tmp_path):
     tuning = trained()
     (tmp_path / "a.png").unlink()
-    assert finetune.FULL in texts(list(tuning))[-1]
+    assert finetune.UNKEPT in texts(list(tuning))[-1]
     assert not list(settings.TRAINED.iterdir()) and not finetune.going_on
 
 

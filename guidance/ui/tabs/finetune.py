@@ -17,6 +17,7 @@ from PIL import Image
 
 from guidance import settings
 from guidance.atomic import clear, sync
+from guidance.codec import UNKEPT
 from guidance.fields import RecipeError, real
 from guidance.ui.html import pictures
 from guidance.ui.html.words import Say, html, t
@@ -28,7 +29,6 @@ NAME = "finetune"  # the prefix of this tab's element ids
 FEWEST, MOST = 10, 500  # pictures
 EVERY = 50  # steps between samples
 LOOK = 0.5  # seconds between two looks at the process
-FULL = "The pictures could not be kept: is the disk full?"
 going_on, claiming = set[str](), threading.Lock()  # the names under which models are being trained
 KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 FAILED = "The training failed: the last lines of its log are on the console."
@@ -78,7 +78,7 @@ class Tuning(Task):
             for k, path in enumerate(self.paths):
                 copy(path, self.work / "pictures" / f"{k:03d}{Path(path).suffix}")
         except OSError as error:
-            raise RecipeError(FULL) from error
+            raise RecipeError(UNKEPT) from error
 
     def watched(self) -> Iterator[Shown]:
         """The process from start to end."""
