@@ -5,10 +5,12 @@ Those that fit the description and those that do not, each followed to its end a
 
 import argparse
 import sys
+from contextlib import suppress
 
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from schemathesis import APIOperation, Case, GenerationMode
 
 from tests.battery import Battery, battery
@@ -34,7 +36,8 @@ def send(made: Battery, examples: int) -> int:
 
     for found in schemathesis.openapi.from_url(f"{made.url}gradio_api/openapi.json").get_all_operations():
         for mode in GenerationMode:
-            one(found.ok(), mode)
+            with suppress(Unsatisfiable):  # where nothing is against a description
+                one(found.ok(), mode)
     return len(sent)
 
 
