@@ -47,6 +47,12 @@ def written(path: Path) -> Iterator[Path]:
         clear(part)
 
 
+def save(thing: object, path: Path) -> None:
+    """Have what can save itself to a file or a folder, such as a picture, do so, whole or not at all."""
+    with written(path) as part:
+        thing.save(part)
+
+
 def clear(path: Path) -> None:
     """Remove a file, or a folder with all that it contains, if it is there."""
     if path.is_dir():

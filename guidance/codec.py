@@ -13,6 +13,7 @@ from guidance.fields import RecipeError
 SIDE = 256  # a picture in a recipe is kept at this size; few CLIPs see more
 PIXELS, WEBP = 50_000_000, 16_000_000  # of a file that is taken, at most; decoding WebP takes four times the memory
 LARGE = 8_000_000  # pixels; of larger pictures a sixteenth is kept, so that no copy takes much memory
+UNKEPT = "The pictures could not be kept: is the disk full?"
 UNREADABLE = "This picture cannot be read: taken is a PNG, JPEG or GIF of at most 50 megapixels, or a WebP of 16."
 KINDS = ["WEBP", "PNG"]  # of a picture in a recipe
 BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what PIL raises at a damaged file

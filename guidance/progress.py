@@ -1,9 +1,12 @@
-"""What is being loaded right now, and how far it is, for whoever waits for it."""
+"""What is being loaded right now, how far it is, and whether anybody waits for it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
+LOOK = 0.1  # seconds between two looks at whether anybody still waits
+wanted = ContextVar[Callable[[], bool]]("wanted", default=lambda: True)  # whether anybody waits for what is being done
 _lock = threading.Lock()
 _loading: dict[str, tuple[int, int]] = {}  # by name: bytes downloaded, and of how many
 
@@ -25,6 +28,27 @@ def downloaded(name: str, done: int, total: int) -> None:
     with _lock:
         if name in _loading:
             _loading[name] = max(_loading[name], (done, total))
+
+
+class GivenUp(Exception):
+    """Nobody waits any more for what was being done."""
+
+
+def until(ready: Callable[[float], bool]) -> None:
+    """Wait for what `ready` says, which may take so many seconds to say it; GivenUp once nobody waits any more."""
+    while not ready(LOOK):
+        if not wanted.get()():
+            raise GivenUp
+
+
+@contextmanager
+def turn(gate: threading.Lock) -> Iterator[None]:
+    """A context in which a lock is held; GivenUp if nobody waits any more before that."""
+    until(lambda seconds: gate.acquire(timeout=seconds))
+    try:
+        yield
+    finally:
+        gate.release()
 
 
 def doing() -> str:

@@ -44,7 +44,7 @@ def model_name(value: object) -> str:
         admit(value)
     name = value if isinstance(value, str) and len(value) <= 200 and value.isprintable() else ""
     there = name in MODELS or name == IN_HAND or REPOSITORY.fullmatch(name)
-    with suppress(RuntimeError):  # the home of an account that there is not
+    with suppress(RuntimeError, OSError):  # the home of an account that there is not, a folder nobody may look into
         there = there or name and Path(name).expanduser().is_dir()
     if not there:
         raise RecipeError(f"Model must be {MODELS[0]}, a model on the Hub such as google/ddpm-cat-256, or a folder.")

@@ -8,12 +8,13 @@ request that takes over five seconds, or a connection to anywhere but this machi
 import argparse
 import collections
 import json
+import logging
 import random
 import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +35,7 @@ SECRETS = ("Traceback", 'File "', "site-packages", "root:x:", str(Path(__file__)
 LONGEST = 5.0  # seconds
 EVENTS = (
     "begin", "dropped", "recalled", "suit", "ranged", "lead", "plot", "unpacked", "packed", "follow", "example",
-    "joined",
+    "joined", "use_seed", "stop",
 )  # fmt: skip
 SHORT = {name: value for name, value in VALUES.items() if "long" not in name}
 
@@ -60,13 +61,17 @@ class Battery:
         data = self.values(chance, [one.get("parameter_default", "{}") for one in self.parameters[name]])
         answer = CLIENT.post(f"{self.url}gradio_api/call/{name}", content=json.dumps({"data": data}),
                              headers={"content-type": "application/json"})  # fmt: skip
-        if answer.status_code != 200:
-            return answer.status_code, answer.text
-        text = CLIENT.get(f"{self.url}gradio_api/call/{name}/{answer.json()['event_id']}").text
+        return self.followed(name, answer.status_code, answer.text)
+
+    def followed(self, name: str, status: int, text: str) -> tuple[int, str]:
+        """The status of a call of an endpoint, and what its event says in the end, if it has come to that."""
+        if status != 200:
+            return status, text
+        text = CLIENT.get(f"{self.url}gradio_api/call/{name}/{json.loads(text)['event_id']}").text
         kind, said = re.findall(r"event: (complete|error)\ndata: (.*)", text)[-1]
         if kind == "error" and not ours(json.loads(said)["error"]):
             self.faults.append(f"{name}: not ours: {said[:200]}")
-        return answer.status_code, text
+        return status, text
 
     def press(self, chance: random.Random) -> tuple[int, str]:
         """Do with the page what its script could not."""
@@ -83,10 +88,14 @@ class Battery:
 
     def send(self, chance: random.Random) -> None:
         """One request, and what is wrong with its answer."""
+        self.judged(lambda: chance.choice((self.call, self.call, self.press))(chance))
+
+    def judged(self, request: Callable[[], tuple[int, str]]) -> None:
+        """A request that gives its status and its answer, and what is wrong with them."""
         began = time.monotonic()
-        status, text = chance.choice((self.call, self.call, self.press))(chance)
+        status, text = request()
         took = time.monotonic() - began
-        if status >= 500 or took > LONGEST or any(secret in text for secret in SECRETS):
+        if status >= 500 or took > LONGEST or WENT_WRONG in text or any(secret in text for secret in SECRETS):
             self.faults.append(f"{status} after {took:.1f} s: {text[:300]}")
 
 
@@ -104,6 +113,9 @@ def battery() -> Iterator[Battery]:
         patch.setattr(page, "POSTS", 0)
         demo = page.build(Fake())
         made = Battery(demo, page.launch(demo, host="127.0.0.1", port=None, quiet=True))
+        trouble = logging.Handler(logging.ERROR)
+        trouble.emit = lambda record: made.faults.append(f"in the log: {record.getMessage()} {record.exc_info}")
+        logging.getLogger("guidance").addHandler(trouble)
         call, lookup, connect = Page.call_function, socket.getaddrinfo, socket.socket.connect
 
         async def counted(self: Page, fn, *more: object, **others: object) -> dict:
@@ -125,6 +137,7 @@ def battery() -> Iterator[Battery]:
         patch.setattr(socket, "getaddrinfo", asked)
         patch.setattr(socket.socket, "connect", connected)
         yield made
+        logging.getLogger("guidance").removeHandler(trouble)
         demo.close()
 
 

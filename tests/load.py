@@ -51,15 +51,16 @@ def draw(chance: random.Random) -> tuple[str, dict, Recipe]:
 class Visitor(threading.Thread):
     """One client that asks until the time is over."""
 
-    def __init__(self, url: str, number: int, until: float, folder: Path):
+    def __init__(self, url: str, number: int, until: float, folder: Path, think: float = 0):
         super().__init__(daemon=True)
-        self.url, self.until, self.chance = url, until, random.Random(number)
+        self.url, self.until, self.chance, self.think = url, until, random.Random(number), think
         self.client = Client(url, verbose=False, download_files=folder / str(number), analytics_enabled=False)
         self.counts, self.waits, self.pictures, self.faults = collections.Counter(), [], [], []
 
     def run(self) -> None:
         """Ask, and do one of three things with the run."""
         while time.monotonic() < self.until:
+            time.sleep(self.chance.random() * 2 * self.think)
             name, values, recipe = draw(self.chance)
             (action,) = self.chance.choices(list(SHARES), SHARES.values())
             try:

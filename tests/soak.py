@@ -1,5 +1,7 @@
 """Many sessions for minutes: python -m tests.soak [--minutes 10] [--visitors 32]; fails where anything is lost or kept.
 
+For hours: --minutes 120 --visitors 4 --think 18 --every 20 --csv FILE, and then --draw FILE for docs/memory.png.
+
 Half of the visitors are programs (those of tests.load); the others have three tabs each, which speak as the page does:
 they paint, stop, close and come back, drag with Live on, and send what nobody should. At the end every picture is that
 of its recipe run alone, and memory, threads and temporary files are back to where they were.
@@ -8,6 +10,7 @@ of its recipe run alone, and memory, threads and temporary files are back to whe
 import argparse
 import base64
 import collections
+import csv
 import io
 import json
 import os
@@ -26,20 +29,22 @@ from PIL import Image
 
 import guidance
 from guidance.recipe import KEY, Recipe, from_json
+from guidance.training.trainer import plot
 from tests.hostile import VALUES
 from tests.load import Visitor, draw, serve
 
 DOES = {"paint": 0.5, "stop": 0.15, "close": 0.15, "drag": 0.1, "misbehave": 0.1}  # shares of what a tab does
-STEPS, CHECKED, EVERY = 8, 60, 2.0  # of a run; pictures compared at the end; seconds between looks at the server
+STEPS, CHECKED = 8, 60  # of a run; pictures compared at the end
+FIGURE = Path("docs/memory.png")
 PNG = re.compile(r"data:image/png;base64,([\w+/=]+)")
 
 
 class Tab(threading.Thread):
     """A tab of a browser, over the page's own protocol."""
 
-    def __init__(self, url: str, number: int, until: float):
+    def __init__(self, url: str, number: int, until: float, think: float = 0):
         super().__init__(daemon=True)
-        self.chance, self.until, self.number = random.Random(number), until, number
+        self.chance, self.until, self.number, self.think = random.Random(number), until, number, think
         address = f"192.0.2.{number // 3 % 250 + 1}"  # three tabs a visitor, as a proxy would tell
         self.web = httpx.Client(base_url=f"{url}gradio_api/", timeout=120, headers={"x-forwarded-for": address})
         config = httpx.get(f"{url}config").json()
@@ -52,6 +57,7 @@ class Tab(threading.Thread):
     def run(self) -> None:
         """Do one thing after another."""
         while time.monotonic() < self.until:
+            time.sleep(self.chance.random() * 2 * self.think)
             (action,) = self.chance.choices(list(DOES), DOES.values())
             try:
                 getattr(self, action)()
@@ -151,12 +157,33 @@ def different(pictures: list[tuple[Recipe, bytes]]) -> int:
     return sum(guidance.images(recipe)[0].tobytes() != pixels for recipe, pixels in pictures)
 
 
+def curve(record: Path) -> int:
+    """Draw the memory of a record over its minutes, and tell its figures."""
+    with record.open() as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    points = [{"minutes": row["seconds"] / 60, "MB": row["megabytes"]} for row in rows]
+    plot(FIGURE, {"the server": points}, "minutes", "MB", height=3, ylim=(0, None))
+    halves = [statistics.median(point["MB"] for point in part) for part in
+              (points[: len(points) // 2], points[len(points) // 2 :])]  # fmt: skip
+    print(f"{points[-1]['minutes']:.0f} minutes, {rows[-1]['processor'] / rows[-1]['seconds']:.2f} cores: "
+          f"{points[0]['MB']:.0f} MB at first, {halves[0]:.0f} and {halves[1]:.0f} in the middle of either half, "
+          f"{points[-1]['MB']:.0f} at last; threads {rows[0]['threads']:.0f} to {rows[-1]['threads']:.0f}, "
+          f"files {rows[0]['files']:.0f} to {rows[-1]['files']:.0f}")  # fmt: skip
+    return 0
+
+
 def main() -> int:
     """Serve, visit, look on, compare and report; 0 if all is as it should be."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--visitors", type=int, default=32)
+    parser.add_argument("--think", type=float, default=0, help="seconds between two things of a visitor, on average")
+    parser.add_argument("--every", type=float, default=2, help="seconds between two looks at the server")
+    parser.add_argument("--csv", type=Path, help="a file for what each look saw")
+    parser.add_argument("--draw", type=Path, metavar="CSV", help="draw the memory in such a file, and do nothing else")
     options = parser.parse_args()
+    if options.draw:
+        return curve(options.draw)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -164,20 +191,31 @@ def main() -> int:
         server = serve(port, os.environ | {"GRADIO_TEMP_DIR": folder, "GUIDANCE_DEADLINE": "120"})
         try:
             url, until = f"http://127.0.0.1:{port}/", time.monotonic() + options.minutes * 60
-            programs = [Visitor(url, number, until, Path(kept)) for number in range(options.visitors // 2)]
-            tabs = [Tab(url, 1000 + number, until) for number in range(3 * (options.visitors - len(programs)))]
+            think, half = options.think, options.visitors // 2
+            programs = [Visitor(url, number, until, Path(kept), think) for number in range(half)]
+            tabs = [Tab(url, 1000 + number, until, think) for number in range(3 * (options.visitors - half))]
             programs[0].wait(*draw(random.Random(-1)))  # the model is there
-            before, seen = state(server.pid, folder), []
+            before, began, seen = state(server.pid, folder), time.monotonic(), []
+            record = (options.csv or Path(os.devnull)).open("w", buffering=1)
+            record.write("seconds,megabytes,threads,files,processor\n")
+
+            def look() -> tuple[float, int, int]:
+                found = state(server.pid, folder)
+                ticks = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+                used = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+                record.write(f"{time.monotonic() - began:.0f},{found[0]:.1f},{found[1]},{found[2]},{used:.1f}\n")
+                return found
+
             for one in (*programs, *tabs):
                 one.start()
             while time.monotonic() < until:
-                time.sleep(EVERY)
-                seen.append(state(server.pid, folder)[0])
+                time.sleep(options.every)
+                seen.append(look()[0])
             for one in (*programs, *tabs):
                 one.join(timeout=180)
             stuck = sum(one.is_alive() for one in (*programs, *tabs))
             time.sleep(60)  # until what nobody looks at any more has ended, and idle threads too
-            after = state(server.pid, folder)
+            after = look()
         finally:
             server.terminate()
         counts = sum((one.counts for one in (*programs, *tabs)), collections.Counter())

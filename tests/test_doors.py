@@ -3,10 +3,14 @@
 import base64
 import gc
 import io
+import itertools
 import json
+import os
 import re
+import shutil
 import socket
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +21,11 @@ import pytest
 from PIL import Image
 
 from guidance import guides, settings
-from guidance.codec import UNREADABLE
+from guidance.codec import UNKEPT, UNREADABLE
 from guidance.recipe import ColorRecipe, from_json, to_json
 from guidance.ui import page
 from guidance.ui.html import words
+from guidance.ui.server import limits
 from guidance.ui.tabs import guide
 from tests.fake import COLOUR, LISTED, Fake
 from tests.hostile import CLIENT, described
@@ -192,6 +197,29 @@ def test_of_many_recipes_at_once_no_more_are_made_than_there_are_tabs(url, demo,
     assert len(made) == sum(fn.name == "begin" for fn in demo.fns.values()) < 100
 
 
+@pytest.mark.parametrize("given", [
+    None, "x", [1], {"recipes": 5}, {"recipes": "x"}, {"recipes": "5"}, {"index": 99}, {"index": "1"}, {"index": -1},
+    {"seed": 1e400}, {"seed": -1},
+])  # fmt: skip
+def test_an_event_that_says_what_no_page_says_is_refused_and_leaves_no_trace_in_the_log(url, demo, caplog, given):
+    for name in ("dropped", "example", "use_seed"):
+        body = {"fn_index": event(demo, name), "data": [], "event_data": given, "session_hash": "events"}
+        answer = CLIENT.post(f"{url}gradio_api/run/predict", content=json.dumps(body),
+                             headers={"content-type": "application/json"})  # fmt: skip
+        assert "This request was not understood" in answer.text
+        assert answer.status_code == (200 if name == "dropped" else 400)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("cards", [None, 1.5, [1], "x", "5", "[" * 10_000])
+def test_cards_that_no_page_keeps_are_refused_and_leave_no_trace_in_the_log(url, demo, caplog, cards):
+    fn = demo.fns[event(demo, "joined")]
+    data = [cards, *(getattr(component, "value", None) for component in fn.inputs[1:])]
+    answer = CLIENT.post(f"{url}gradio_api/run/predict", json={"fn_index": fn._id, "data": data})
+    assert answer.status_code == 200 and "This request was not understood" in answer.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_whatever_opens_a_picture_stands_in_the_queue(url, demo):
     opening = [fn for fn in demo.fns.values() if fn.name in ("packed", "unpacked")]
     assert opening and all(fn.queue for fn in opening)
@@ -246,6 +274,31 @@ def test_no_other_route_of_gradio_s_is_open(url):
         assert CLIENT.get(f"{url}{path}").status_code == 404
     for path in ("component_server", "process_recording", "vibe-edit", "stream/x"):
         assert CLIENT.post(f"{url}gradio_api/{path}", json={}).status_code == 404
+
+
+def test_a_clock_that_somebody_sets_harms_nothing(url, monkeypatch):
+    real, asked = time.time, itertools.count()
+    monkeypatch.setattr(time, "time", lambda: real() + (-86_400, 86_400, 0)[next(asked) % 3])
+    for _ in range(5):
+        assert called(url, "color", defaults(url, "color")) == "complete"
+    assert next(asked) > 10  # by Gradio
+    taken = limits.Allowance(2)
+    assert [taken.take("me") > 0 for _ in range(4)] == [False, False, True, True]
+
+
+def test_a_temporary_folder_that_is_gone_is_made_anew(url):
+    for _ in range(2):
+        assert called(url, "color", defaults(url, "color")) == "complete"
+        files = [("files", ("a.png", b"x" * 2_000_000))]
+        assert CLIENT.post(f"{url}gradio_api/upload", files=files).status_code == 200
+        shutil.rmtree(os.environ["GRADIO_TEMP_DIR"])
+
+
+def test_pictures_that_cannot_be_kept_are_told_in_a_sentence(url, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file" / "folder"))
+    assert called(url, "color", defaults(url, "color")) == UNKEPT
+    assert words.chinese(UNKEPT) != UNKEPT
 
 
 FOLDERS = ("/etc", "/nonexistent", "~nosuchuser", "~root", "relative", "..")

@@ -1,11 +1,13 @@
 """Faults: what is written is whole or not there, and every command ends with one line whatever happens to it."""
 
+import ast
 import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,14 @@ from PIL import Image
 
 from guidance import ColorRecipe, DigitRecipe, generate, save_png
 from guidance.__main__ import main
-from guidance.atomic import written
+from guidance.atomic import save, written
+from guidance.models.device import ModelError
 from guidance.models.loading import open_model
 from guidance.models.model import Model
+from guidance.models.upscaler import Upscaler
 from guidance.sampling.guides import GuidanceError
 from guidance.training import trainer
+from guidance.ui.html import words
 from tests.exact import tiny_unet
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +66,39 @@ def test_what_is_written_is_on_the_disk_before_it_takes_its_place(tmp_path, monk
         assert not (tmp_path / "a.txt").exists()
     assert done == [str(tmp_path / ".part-a.txt"), (".part-a.txt", "a.txt"), str(tmp_path)]
     assert (tmp_path / "a.txt").read_text() == "new" and names(tmp_path) == {"a.txt"}
+
+
+WRITERS = ("save", "save_pretrained", "save_file", "savefig", "write", "write_text", "write_bytes")
+
+
+def writers(path):
+    """The lines of a file that write without `written` around them, but to a buffer or a process."""
+    tree = ast.parse(path.read_text())
+    within = {id(node) for part in ast.walk(tree) if isinstance(part, ast.With)
+              if any(ast.unparse(item.context_expr).startswith("written(") for item in part.items)
+              for node in ast.walk(part)}  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITERS:
+            words = ast.unparse(node)
+            if id(node) not in within and not re.search(r"\(buffer\b|^os\.write", words):
+                yield f"{path.name}: {words}"
+
+
+def test_whatever_writes_a_file_to_keep_has_it_whole_or_not_at_all():
+    files = [path for path in (ROOT / "guidance").rglob("*.py") if path.parent.name != "models"]  # they write to a part
+    assert [line for path in files if path.name != "atomic.py" for line in writers(path)] == []
+
+
+def test_an_upscaler_is_kept_whole_or_not_at_all(tmp_path, small_files):
+    kept = tmp_path / "upscaler"
+    save(Upscaler(8, 1), kept)
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    assert set(before) == {"config.json", "model.safetensors"}
+    small_files()
+    with pytest.raises(OSError, match="upscaler"):
+        save(Upscaler(16, 1), kept)
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before and names(tmp_path) == {
+        "upscaler", "upscaler/config.json", "upscaler/model.safetensors"}  # fmt: skip
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, RuntimeError("no space")])
@@ -115,6 +153,68 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(out, said, t
     monkeypatch.setattr("guidance.engine.generate", lambda recipe: pytest.fail("It was painted."))
     assert main(["color", "teal", "--out", str(tmp_path / out)]) == 2
     assert capsys.readouterr().err.startswith(f"guidance: {said}")
+
+
+@pytest.fixture
+def stranger():
+    """A folder that everybody may read, and this process as an account that may read no other's closed files."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        DDPMPipeline(tiny_unet(), DDPMScheduler()).save_pretrained(folder / "model")
+        for path in (folder / "model").rglob("*.*"):
+            path.chmod(0o644)
+        (folder / "closed").mkdir()
+        save_png(Image.new("RGB", (8, 8)), folder / "closed" / "a.png", ColorRecipe())
+        root = os.geteuid() == 0  # who may read everything
+        if root:
+            os.seteuid(65534)
+        yield folder
+        if root:
+            os.seteuid(0)
+        for path in (folder / "closed", folder / "model", *(folder / "model").rglob("*")):
+            path.chmod(0o755)
+
+
+def shut(path):
+    """Have nobody look into a file or folder."""
+    mine = os.geteuid()
+    os.seteuid(os.getuid())
+    path.chmod(0)
+    os.seteuid(mine)
+
+
+ALLOW = "allow it for the account that runs this"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights.")
+@pytest.mark.parametrize(("name", "said"), [
+    ("model/unet/diffusion_pytorch_model.safetensors",
+     f"unet/diffusion_pytorch_model.safetensors may not be read; {ALLOW}."),
+    ("model/unet/config.json", f"unet/config.json may not be read; {ALLOW}."),
+    ("model/unet", f"config.json may not be read; {ALLOW}."),
+    ("model", f"model_index.json may not be read; {ALLOW}."),
+])  # fmt: skip
+def test_a_model_that_may_not_be_read_is_named_with_the_remedy(stranger, name, said):
+    shut(stranger / name)
+    with pytest.raises(ModelError) as caught:
+        open_model(str(stranger / "model"))
+    assert str(caught.value) == f"{stranger}/model was not loaded: {said}"
+    assert {"may", "allow", "loaded"}.isdisjoint(words.chinese(str(caught.value)).split())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such rights.")
+@pytest.mark.parametrize(("command", "said"), [
+    ("again {}/closed/a.png --out {}/out", "Permission denied: {}/closed/a.png"),
+    ("color teal --model {}/closed/model --out {}/out", "Model must be landscapes, a model on the Hub such as "
+     "google/ddpm-cat-256, or a folder."),
+    ("color teal --out {}/new", "Permission denied: {}/new"),
+    ("finetune --data {}/closed --model {}/model --out {}/new", "There is no picture in what was given with --data."),
+])  # fmt: skip
+def test_what_may_not_be_read_or_written_is_told_in_a_sentence(stranger, command, said, capsys):
+    shut(stranger / "closed")
+    assert main(command.replace("{}", str(stranger)).split()) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"guidance: {said.replace('{}', str(stranger))}"
 
 
 SENTENCES = {

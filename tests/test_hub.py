@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import threading
+from collections import OrderedDict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -13,10 +14,12 @@ from huggingface_hub.errors import GatedRepoError, IncompleteSnapshotError, Repo
 
 from guidance import ColorRecipe, generate, progress
 from guidance.engine import OTHER_WEIGHTS, changed, fingerprint
-from guidance.models import hub
+from guidance.models import catalogue, hub
 from guidance.models.device import ModelError
 from guidance.models.loading import open_model
+from guidance.ui.runs.jobs import Jobs, Task
 from tests.exact import tiny_unet
+from tests.test_programs import wait_until
 
 COMMIT = "0123456789" * 4
 
@@ -25,6 +28,7 @@ class Hub(BaseHTTPRequestHandler):
     """Serves one folder as the repository tests/model, and what is wrong with others."""
 
     folder, asked, cut = None, [], 0  # where, the files asked for, the bytes after which a download breaks off
+    hangs, go = "", threading.Event()  # in which part of a path, and until when, the connection says nothing more
     wrong = {
         "gated": (403, "GatedRepo"), "missing": (404, "RepoNotFound"), "private": (401, "RepoNotFound"),
         "broken": (500, ""),
@@ -61,8 +65,12 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        hung = self.hangs and self.hangs in self.path and self.command == "GET"
+        cut = len(body) // 2 if hung else cut
         if self.command == "GET":
             self.wfile.write(body[:cut] if cut and len(body) > cut else body)
+        if hung:
+            self.go.wait(60)
         if cut:
             self.close_connection = True
 
@@ -84,10 +92,11 @@ def served(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    for name, value in {"folder": folder, "asked": [], "cut": 0}.items():
+    for name, value in {"folder": folder, "asked": [], "cut": 0, "hangs": "", "go": threading.Event()}.items():
         monkeypatch.setattr(Hub, name, value)
     DDPMPipeline(tiny_unet(), DDPMScheduler()).save_pretrained(folder)
     yield folder
+    Hub.go.set()
     server.shutdown()
     server.server_close()
 
@@ -156,6 +165,49 @@ def test_an_interrupted_download_says_so_and_goes_on(served, monkeypatch):
         open_model("tests/model")
     monkeypatch.setattr(Hub, "cut", 0)
     assert open_model("tests/model").channels == 3
+
+
+@pytest.mark.parametrize("hangs", ["/api/", "config.json", ".safetensors"])
+def test_a_download_that_stands_still_ends_in_a_sentence_and_in_no_model(served, monkeypatch, hangs):
+    monkeypatch.setattr(Hub, "hangs", hangs)
+    with monkeypatch.context() as patch:
+        patch.setattr(hub, "STILL", 0.5)
+        with pytest.raises(ModelError, match="The download of tests/model was interrupted: try again, and it goes on"):
+            open_model("tests/model")
+        patch.setattr(hub, "online", lambda: False)
+        with pytest.raises(ModelError, match="tests/model is not on this machine"):
+            open_model("tests/model")
+    monkeypatch.setattr(Hub, "hangs", "")
+    Hub.go.set()
+    assert open_model("tests/model").channels == 3
+
+
+class Loading(Task):
+    """A run that only loads a model."""
+
+    def go(self):
+        yield self.status("done", catalogue.get("tests/model").fingerprint)
+
+    def end(self, begun):
+        return self.status("stopped", "Stopped.")
+
+
+def test_runs_that_wait_for_a_download_that_hangs_can_be_stopped(served, monkeypatch):
+    monkeypatch.setattr(Hub, "hangs", ".safetensors")
+    monkeypatch.setattr("guidance.ui.runs.jobs.GRACE", 600)
+    monkeypatch.setattr(catalogue.cache, "things", OrderedDict())
+    jobs = Jobs()
+    first, second = (jobs.start(Loading(str)) for _ in range(2))
+    wait_until(lambda: any("safetensors" in name for name in Hub.asked) and second.state == "running")
+    for job in (second, first):
+        jobs.stop(job.key)
+        wait_until(lambda job=job: job.state == "over")
+        assert "Stopped." in job.shown["status"][1]
+    monkeypatch.setattr(Hub, "hangs", "")
+    Hub.go.set()
+    third = jobs.start(Loading(str))
+    wait_until(lambda: third.state == "over")
+    assert fingerprint(ColorRecipe(model="tests/model")) in third.shown["status"][1]
 
 
 def test_without_the_hub_half_a_download_is_not_taken_for_a_model(served, monkeypatch):

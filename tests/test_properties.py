@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -18,6 +19,8 @@ from guidance.ui.html import words
 from guidance.ui.runs import jobs
 from guidance.ui.runs.jobs import WENT_WRONG, Jobs
 from guidance.ui.server import api
+from tests import fuzz
+from tests.battery import battery
 from tests.fake import Fake
 
 KINDS = list(guides.every().values())
@@ -137,6 +140,24 @@ def test_whatever_is_given_as_a_picture_is_one_or_a_sentence(value):
             unpack(value)
     except RecipeError as error:
         assert ours(error), error
+
+
+def test_the_fuzzer_s_corpus_is_read_or_answered_by_sentences():
+    corpus = {path.name: path.read_bytes() for path in (Path(__file__).parent / "corpus").iterdir()}
+    taken = {name: fuzz.one(data) for name, data in corpus.items()}
+    assert sum(map(len, corpus.values())) < 200_000
+    assert {taken[f"{name}.png"] for name in ("recipe", "zipped", "itxt", "behind")} == {3}
+    assert set(taken.values()) == {0, 1, 2, 3}
+
+
+def test_what_the_description_of_the_page_makes_schemathesis_send_is_answered_by_sentences_or_pictures():
+    pytest.importorskip("schemathesis")
+    from tests import described
+
+    with battery() as made:
+        sent = described.send(made, 3)
+        assert not made.faults
+        assert sent > 3 * len(made.parameters) and set(made.parameters) <= set(made.arrived)
 
 
 @pytest.mark.parametrize("guide", KINDS, ids=lambda guide: guide.name)

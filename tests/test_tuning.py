@@ -108,11 +108,27 @@ def test_the_name_of_a_run_that_was_killed_is_free_and_what_it_left_is_not_offer
     assert "Done" in texts(list(trained()))[-1] and offered() == ["trained/mine"]
 
 
+def test_a_run_that_was_killed_goes_on_with_the_same_pictures_and_with_nothing_else(trained, tmp_path):
+    def left(**changes):
+        tuning = trained(**changes)
+        tuning.prepare()
+        before = (tuning.work / "checkpoint.pt").exists()
+        (tuning.work / "checkpoint.pt").write_text("of a run that was killed")
+        assert len(list((tuning.work / "pictures").iterdir())) == 1
+        return before
+
+    assert [left(), left(), left(name="other")] == [False, True, False]
+    (settings.TRAINED / ".mine" / "learns.txt").unlink()  # killed while the pictures came
+    assert [left(), left()] == [False, True]
+    Image.new("RGB", (9, 9), "teal").save(tmp_path / "a.png")
+    assert [left(), left()] == [False, True]
+
+
 def test_pictures_that_cannot_be_kept_are_told_in_a_sentence(trained, tmp_path):
     tuning = trained()
     (tmp_path / "a.png").unlink()
-    assert finetune.FULL in texts(list(tuning))[-1]
-    assert not list(settings.TRAINED.iterdir()) and not finetune.going_on
+    assert finetune.UNKEPT in texts(list(tuning))[-1]
+    assert not list(settings.TRAINED.glob("*")) and not finetune.going_on
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal.")

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from guidance.atomic import save
 from guidance.cielab import channels, lab
 from guidance.evaluation import metrics
 from guidance.evaluation.clip import prompts, shows
@@ -155,7 +156,7 @@ def together(out: Path, judge: torch.nn.Module, known: Tensor, count: int, seeds
                    "all wishes %": met, "of the product": met / max(product, 1e-9), "plain sum %": plain})  # fmt: skip
     figures = [metrics.kid(metrics.features(judge, torch.cat(sets)), known) for sets in (every, bare)]
     print(f"\nKID x 1000 of the blends {figures[0]:.1f}, of the unguided ones {figures[1]:.1f}")
-    grid(torch.cat([batch[:2] for batch in every]), 10).save(out / "blend.png")
+    save(grid(torch.cat([batch[:2] for batch in every]), 10), out / "blend.png")
 
 
 def palettes(bare: Tensor) -> None:

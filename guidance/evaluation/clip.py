@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from guidance.atomic import save
 from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
@@ -149,7 +150,7 @@ def evaluate(out: Path, count: int = 160, seeds: int = 4) -> None:
         add(name + ONE, made[name][:count])
     sides, turns = ("unguided", "fast"), range(seeds)
     rows = [made[name][k + count * turn] for k in range(min(12, count)) for name in sides for turn in turns]
-    grid(torch.stack(rows), len(sides) * seeds).save(out / "clip.png")
+    save(grid(torch.stack(rows), len(sides) * seeds), out / "clip.png")
     negatives(judge, seeds)
     # Over the scale, ours and the course's, all with one picture a prompt.
     ones = {row["setting"].removesuffix(ONE): row for row in table.rows}

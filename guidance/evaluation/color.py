@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from guidance.atomic import save
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
 from guidance.guides.color import Color, target
@@ -59,7 +60,7 @@ def evaluate(out: Path, seeds: int = 8) -> None:
             sets = {color: pictures(recipe.change(color=color), seeds) for color in COLORS}
             table.add({"setting": setting, "scale": recipe.scale, **measure(judge, known, bare, sets)})
             if recipe == ColorRecipe():
-                grid(torch.cat([bare, *sets.values()]), seeds).save(out / "color.png")
+                save(grid(torch.cat([bare, *sets.values()]), seeds), out / "color.png")
     rows = sorted(table.rows, key=lambda row: row["scale"])
     curves = {setting: [row for row in rows if row["setting"] == setting] for setting in SETTINGS}
     plot(out / "color-plot.png", curves, "distance / unguided", "contrast / unguided", "KID x 1000", mark=0.45,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from guidance.atomic import save
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import grid, pictures
 from guidance.frame import to_images
@@ -28,7 +29,7 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
     (out / "engravings").mkdir(parents=True, exist_ok=True)
     drawn = engrave(by_day(SEEDS["training"], given))
     for k, image in enumerate(to_images(drawn)):
-        image.save(out / "engravings" / f"{k:03d}.png")
+        save(image, out / "engravings" / f"{k:03d}.png")
     judge = catalogue.judge()
     others = torch.cat([engrave(part) for part in by_day(SEEDS["evaluation"], 2048 + count).split(256)])
     known = metrics.features(judge, others[:2048])
@@ -69,4 +70,4 @@ def evaluate(out: Path, steps: int = 800, given: int = 200, count: int = 128) ->
             "contrast / unguided": metrics.contrast(batch) / metrics.contrast(plain),
         })  # fmt: skip
         rows.append(batch)
-    grid(torch.cat([part[:8] for part in rows]), 8).save(out / "finetune.png")
+    save(grid(torch.cat([part[:8] for part in rows]), 8), out / "finetune.png")

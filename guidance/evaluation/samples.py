@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from guidance.atomic import save
 from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.frame import sheet, to_images, to_pixels
@@ -54,5 +55,5 @@ def evaluate(out: Path, count: int = 512) -> None:
     for name, painted_share, share in zip(ATTRIBUTES, truth.tolist(), shown.tolist(), strict=True):
         print(f"| {name} | {painted_share:.3f} | {share:.3f} |")
     out.mkdir(parents=True, exist_ok=True)
-    grid(rows[1][1][:36], 6).save(out / "samples.png")
-    grid(real[:36], 6).save(out / "painted.png")
+    save(grid(rows[1][1][:36], 6), out / "samples.png")
+    save(grid(real[:36], 6), out / "painted.png")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
+from guidance.atomic import save
 from guidance.cielab import lab
 from guidance.engine import generate
 from guidance.evaluation.metrics import Table
@@ -92,8 +93,8 @@ def evaluate(out: Path, count: int = 600) -> None:
     sets = {"unguided": (native, large), "a colour": drawn(RECIPES["a colour"], 36)}
     for name, (small, made) in sets.items():
         same.add({"pictures": name} | apart(made, small))
-        grid(made[:36], 6).save(out / f"upscaler-{name.split()[-1]}.png")
-    grid(painted[:36], 6).save(out / "upscaler-painted.png")
+        save(grid(made[:36], 6), out / f"upscaler-{name.split()[-1]}.png")
+    save(grid(painted[:36], 6), out / "upscaler-painted.png")
     seconds = {}
     for size in ("native", "full"):
         began = time.perf_counter()

@@ -24,11 +24,11 @@ class Cache:
     def get(self, name: str, load: Callable[[], Thing]) -> Thing:
         """What `load` gives, loaded once; callers for the same name wait for one load, others go on.
 
-        Raises ModelError when it alone is larger than the budget.
+        Raises ModelError when it alone is larger than the budget, and GivenUp as soon as the caller is not wanted.
         """
         with self.lock:
             gate = self.gates.setdefault(name, threading.Lock())
-        with gate:
+        with progress.turn(gate):
             with self.lock:
                 if name in self.things:
                     self.things.move_to_end(name)

@@ -2,7 +2,10 @@
 
 import os
 import socket
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +15,8 @@ from tqdm import tqdm
 from guidance import progress
 from guidance.models.device import ModelError
 
+STILL = 90.0  # seconds that a download may stand still; the Hub's own client gives up after some 65
+constants.DOWNLOAD_CHUNK_SIZE = 2**20  # bytes; over a slow line 10 MB, its own, take minutes before they count as here
 
 def online(timeout: float = 3.0) -> bool:
     """Whether the Hub can be asked, found out quickly; its own client tries again and again for most of a minute."""
@@ -27,17 +32,42 @@ def online(timeout: float = 3.0) -> bool:
     return True
 
 
-def bar(name: str) -> type[tqdm]:
-    """A bar for huggingface_hub that tells how far the download of something is."""
+def patiently(name: str, download: Callable[[type[tqdm]], Path]) -> Path:
+    """What a download gives, which is given a bar to tell how far it is; in a thread of its own, for it may hang.
+
+    OSError if it gets no further for STILL seconds, GivenUp if nobody waits for it; what is here already is kept.
+    """
+    done, most, since, over = Future(), 0, time.monotonic(), threading.Event()
 
     class Bar(tqdm):
         def update(self, n: float | None = 1) -> bool | None:
+            nonlocal most, since
+            if over.is_set():
+                raise progress.GivenUp
             shown = super().update(n)
             if self.unit == "B":
                 progress.downloaded(name, int(self.n), int(self.total or 0))
+            if self.n > most:  # and not the same bytes again
+                most, since = self.n, time.monotonic()
             return shown
 
-    return Bar
+    def run() -> None:
+        try:
+            done.set_result(download(Bar))
+        except BaseException as error:
+            done.set_exception(error)
+
+    def through(seconds: float) -> bool:
+        if time.monotonic() - since > STILL:
+            raise TimeoutError
+        return bool(wait([done], seconds).done)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        progress.until(through)
+        return done.result()
+    finally:
+        over.set()
 
 
 def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] = ()) -> Path:
@@ -47,13 +77,20 @@ def fetch(source: str, patterns: Sequence[str], groups: Sequence[Sequence[str]] 
     that can go wrong, when they cannot be had.
     """
     name, _, revision = source.partition("@")
-    wanted = {"repo_id": name, "revision": revision or None, "tqdm_class": bar(source)}
-    try:
-        if not online():
-            return Path(snapshot_download(**wanted, local_files_only=True, allow_patterns=list(patterns)))
+    wanted = {"repo_id": name, "revision": revision or None}
+
+    def download(bar: type[tqdm]) -> Path:
         files = HfApi().list_repo_files(name, revision=revision or None) if groups else ()
         chosen = [next((file for file in group if file in files), group[0]) for group in groups]
-        return Path(snapshot_download(**wanted, allow_patterns=[*patterns, *chosen]))
+        return Path(snapshot_download(**wanted, tqdm_class=bar, allow_patterns=[*patterns, *chosen]))
+
+    try:
+        if not online():
+            folder = Path(snapshot_download(**wanted, local_files_only=True, allow_patterns=list(patterns)))
+            if not all(any((folder / file).exists() for file in group) for group in groups):
+                raise errors.LocalEntryNotFoundError("Half of it is here.")
+            return folder
+        return patiently(source, download)
     except errors.GatedRepoError as error:
         raise ModelError(f"{source} is gated: accept its terms on the Hub, then log in with: hf auth login") from error
     except errors.RevisionNotFoundError as error:

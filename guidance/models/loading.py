@@ -36,10 +36,13 @@ def open_model(source: str, dtype: torch.dtype | None = None) -> Model:
 
     Without a `dtype` it runs in what the device is good at. A pipeline like Stable Diffusion's is a LatentModel.
     """
-    folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
-    latent = LATENT & set(read(folder, "model_index.json", source))
-    model = (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
-    model.upscaler = open_upscaler(folder, source, model.channels)
+    try:
+        folder = Path(source).expanduser() if Path(source).expanduser().is_dir() else fetch(source, CONFIGS)
+        latent = LATENT & set(read(folder, "model_index.json", source))
+        model = (open_latent if latent else open_pixel)(folder, source, dtype or precision(device()))
+        model.upscaler = open_upscaler(folder, source, model.channels)
+    except PermissionError as error:  # already at the question whether there is such a file
+        raise unread(source, Path(error.filename), Path(error.filename).name) from error
     return model
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
 
+from guidance.atomic import written
 from guidance.models import catalogue
 from guidance.models.attributes import ATTRIBUTES, SYNONYMS, WORDS
 from guidance.models.clips import build
@@ -197,8 +198,10 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 6
 
     def show(network: nn.Module, path: Path) -> None:
         about = {"model_cfg": config(tokenizer), "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}}
-        (settings.out / "open_clip_config.json").write_text(json.dumps(about, indent=1))
-        tokenizer.write(settings.out / "vocabulary.json")
+        with written(settings.out / "open_clip_config.json") as part:
+            part.write_text(json.dumps(about, indent=1))
+        with written(settings.out / "vocabulary.json") as part:
+            tokenizer.write(part)
         save_half(network, settings.out / "open_clip_model.safetensors")
 
     train(network, loss, settings, show=show)

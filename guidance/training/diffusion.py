@@ -7,7 +7,7 @@ from diffusers import DDIMPipeline, DDIMScheduler, UNet2DModel
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 from tqdm import tqdm
 
-from guidance.atomic import written
+from guidance.atomic import save, written
 from guidance.frame import sheet
 from guidance.models.attributes import ATTRIBUTES
 from guidance.models.networks import AttributeNetwork
@@ -85,8 +85,7 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 3
         pipeline.set_progress_bar_config(disable=True)
         same = torch.Generator(DEVICE).manual_seed(0)
         images = pipeline(SHOWN, same, num_inference_steps=25, output_type="pil").images
-        with written(path) as part:
-            sheet(images, 6, gap=2).save(part)
+        save(sheet(images, 6, gap=2), path)
         half, _ = build()
         half.load_state_dict(network.state_dict())
         with written(settings.out / "pipeline") as folder:

@@ -12,6 +12,7 @@ from torchvision.datasets import MNIST
 from tqdm import tqdm
 
 from guidance import frame
+from guidance.atomic import save
 from guidance.models.networks import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
 from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
 
@@ -76,7 +77,7 @@ def run(settings: Settings = DENOISER, *, conditioning: str = "embedding", data:
         return mse_loss(v.float(), scheduler.get_velocity(x0, noise, t))
 
     def show(network: nn.Module, path: Path) -> None:
-        sheet(network).save(path)
+        save(sheet(network), path)
         save_half(network, settings.out / "model.safetensors")
 
     train(network, loss, settings, show=show)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-from guidance.atomic import written
+from guidance.atomic import save, written
 from guidance.codec import BROKEN, seen
 from guidance.frame import OutOfMemory, memory, sheet
 from guidance.models import catalogue
@@ -147,8 +147,7 @@ def run(
                 pipeline.save_pretrained(folder)
                 samples.save(folder / "samples.png")
                 (folder / "README.md").write_text(CARD.format(**about))
-        with written(path) as part:
-            samples.save(part)
+        save(samples, path)
         watch(made, step)
 
     try:

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import avg_pool2d, leaky_relu, pad, relu
 from tqdm import tqdm
 
-from guidance.atomic import written
+from guidance.atomic import save
 from guidance.frame import sheet, to_images
 from guidance.models import catalogue
 from guidance.models.model import Model
@@ -156,9 +156,8 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8)
             made = torch.cat([network(*part) for part in zip(small.split(1), told.split(1), strict=True)])
         rows = zip(enlarged(small).split(SHOWN), made.split(SHOWN), strict=True)
         pictures = torch.cat([*(row for pair in rows for row in pair), scaled(pool["large"][:SHOWN])])
-        with written(path) as part:
-            sheet(to_images(pictures), SHOWN, gap=2).save(part)
-        network.save(settings.out / "upscaler")
+        save(sheet(to_images(pictures), SHOWN, gap=2), path)
+        save(network, settings.out / "upscaler")
 
     def pixels(network: nn.Module, generator: torch.Generator) -> Tensor:
         small, strength, wanted, _ = drawn(pool, batch, generator)

@@ -23,7 +23,7 @@ from guidance.ui.html.words import Say, t
 from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
 from guidance.ui.runs.painting import Compute
 from guidance.ui.server import agents, api, zero
-from guidance.ui.server.doors import Page, Sessions, parameters
+from guidance.ui.server.doors import Event, Page, Sessions, parameters
 from guidance.ui.server.gate import MAX_FILE, UP, Gate
 from guidance.ui.server.limits import limited, visitor
 from guidance.ui.server.metrics import Meter, up
@@ -181,22 +181,22 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
     """Connect the ways by which recipes come back: a dropped picture, the history, a link, and a reload."""
     outputs = [tabs, *(component for panel in panels for component in panel.fields.values())]
 
-    def dropped(event: gr.EventData, request: gr.Request) -> list:
+    def dropped(event: Event, request: gr.Request) -> list:
         try:
-            texts = json.loads(event.recipes)[-len(panels):]
-            if "" in texts:
+            found = stage.listed(event.said("recipes", str))[-len(panels):]
+            if "" in found:
                 raise RecipeError("This picture carries no recipe.")
-            recipes = list(map(from_json, texts))
+            recipes = list(map(from_json, found))
             shown = [(panel := panel_of(panels, recipe), panel.restored(recipe)) for recipe in recipes]
             return [warning(recipes[-1], words.speaker(request)), *restore(panels, shown)]
         except Exception as error:
             said = words.speaker(request)(sentence(error))
             return [pictures.status("error", said), *[gr.skip()] * len(outputs)]
 
-    def recalled(texts: str) -> list:
+    def recalled(recipes: str) -> list:
         good = []
-        with suppress(ValueError, TypeError):  # of what is no list, whatever it is
-            for text in json.loads(texts)[-len(panels):]:
+        with suppress(RecipeError):
+            for text in stage.listed(recipes)[-len(panels):]:
                 with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
                     good.append(come_back(panels, text))
         return restore(panels, good)
@@ -204,9 +204,9 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
         dropped, None, [notice, *outputs], **stage.QUICK
     )
-    texts = gr.Textbox(visible=False)
+    kept = gr.Textbox(visible=False)
     gr.context.Context.root_block.load(
-        recalled, texts, outputs, js="() => guidance.recall()", preprocess=False, **stage.QUICK
+        recalled, kept, outputs, js="() => guidance.recall()", preprocess=False, **stage.QUICK
     ).then(None, None, None, js="() => guidance.stand()", api_visibility="private")
 
 

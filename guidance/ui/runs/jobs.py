@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, suppress
 
+from guidance import progress
 from guidance.fields import RecipeError
 from guidance.ui.html import pictures
 from guidance.ui.html.words import Say
@@ -70,6 +71,8 @@ class Task(ABC):
         try:
             yield self.status("running", "Getting the model ready")
             yield from self.go()
+        except progress.GivenUp:
+            return
         except Exception as error:
             self.outcome = "failed"
             yield self.failed(error)
@@ -172,6 +175,7 @@ class Jobs:
     def run(self, job: Job) -> None:
         """A run's thread: wait for a turn, work, and let the next one go."""
         begun, outcome = False, "failed"
+        progress.wanted.set(lambda: job.wanted)
         try:
             if begun := not job.work.waits or self.turn(job):
                 job.state, job.begun = "running", time.monotonic()

@@ -17,7 +17,8 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from guidance import guides
-from guidance.fields import choices, limits, whole
+from guidance.codec import UNKEPT
+from guidance.fields import RecipeError, choices, limits, whole
 from guidance.fields import kind as kind_of
 from guidance.guides.base import Guide, Reading
 from guidance.recipe import Recipe, about, form, from_flat, from_json, png_info, to_flat
@@ -147,5 +148,8 @@ def png(image: Image.Image, recipe: Recipe, readings: tuple[Reading, ...]) -> di
     """A file in Gradio's cache, as its clients know files."""
     buffer, name = io.BytesIO(), f"{recipe.slug}.png"
     image.save(buffer, "PNG", pnginfo=png_info(recipe, readings))
-    path = save_bytes_to_cache(buffer.getvalue(), name, get_upload_folder())
+    try:
+        path = save_bytes_to_cache(buffer.getvalue(), name, get_upload_folder())
+    except OSError as error:
+        raise RecipeError(UNKEPT) from error
     return gr.FileData(path=path, orig_name=name, mime_type="image/png").model_dump()

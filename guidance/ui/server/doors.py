@@ -2,7 +2,9 @@
 
 import inspect
 import logging
+from collections.abc import Sequence
 from copy import copy
+from typing import TypeVar
 
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
@@ -17,6 +19,7 @@ from guidance.ui.tabs.controls import offered
 log = logging.getLogger(__name__)
 NOT_UNDERSTOOD = "This request was not understood: it must be JSON as the page's own description has it."
 FILES = (gr.Image, gr.File)  # the components that take one
+Said = TypeVar("Said")
 
 
 class Page(gr.Blocks):
@@ -41,9 +44,29 @@ class Page(gr.Blocks):
             return await super().call_function(*values, **others)
         except gr.Error:
             raise
+        except RecipeError as error:
+            raise gr.Error(str(error), print_exception=False) from None
         except Exception:
             log.exception("A handler failed.")
         raise gr.Error(WENT_WRONG, print_exception=False)
+
+
+class Event(gr.EventData):
+    """What the page's script says of an event, in whose place a visitor can say anything."""
+
+    def said(self, name: str, kind: type[Said]) -> Said:
+        """The value of that name; RecipeError if it is none of its kind."""
+        value = self._data.get(name) if isinstance(self._data, dict) else None
+        if type(value) is not kind:
+            raise RecipeError(NOT_UNDERSTOOD)
+        return value
+
+    def picked(self, name: str, among: Sequence[Said]) -> Said:
+        """What has the number of that name; RecipeError if nothing has."""
+        number = self.said(name, int)
+        if not 0 <= number < len(among):
+            raise RecipeError(NOT_UNDERSTOOD)
+        return among[number]
 
 
 class Sessions(StateHolder):

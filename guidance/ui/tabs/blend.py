@@ -14,6 +14,7 @@ from guidance.ui.html.words import html, t
 from guidance.ui.runs import painting
 from guidance.ui.runs.jobs import Jobs
 from guidance.ui.runs.painting import Ask, Variants
+from guidance.ui.server.doors import Event
 from guidance.ui.tabs import controls, stage
 from guidance.ui.tabs.guide import COUNT, LAST, shown
 
@@ -188,8 +189,8 @@ def tab(compute: painting.Compute, jobs: Jobs) -> stage.Panel:
         NAME, {name: made[name] for name in ("guides", "own", *REST)}, here.live, lambda recipe: True, restored, left
     )
 
-    def example(event: gr.EventData) -> list:
-        chosen = list(EXAMPLES.values())[event.index]
+    def example(event: Event) -> list:
+        chosen = event.picked("index", list(EXAMPLES.values()))
         return restored(from_json(json.dumps({"guides": chosen, "count": COUNT})))
 
     stage.examples(here, picks, example, list(panel.fields.values()))

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from hashlib import sha256
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,8 @@ import gradio as gr
 from PIL import Image
 
 from guidance import settings
-from guidance.atomic import clear, sync
+from guidance.atomic import clear, sync, written
+from guidance.codec import UNKEPT
 from guidance.fields import RecipeError, real
 from guidance.ui.html import pictures
 from guidance.ui.html.words import Say, html, t
@@ -28,7 +30,6 @@ NAME = "finetune"  # the prefix of this tab's element ids
 FEWEST, MOST = 10, 500  # pictures
 EVERY = 50  # steps between samples
 LOOK = 0.5  # seconds between two looks at the process
-FULL = "The pictures could not be kept: is the disk full?"
 going_on, claiming = set[str](), threading.Lock()  # the names under which models are being trained
 KIND = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 FAILED = "The training failed: the last lines of its log are on the console."
@@ -42,6 +43,7 @@ class Tuning(Task):
         super().__init__(say)
         # Until it is through, it lies where no model is looked for.
         self.out, self.work, self.paths = settings.TRAINED / name, settings.TRAINED / f".{name}", paths
+        self.learns = f"{model}, {rate:g}"  # and from what: if it is the same, a run that was killed goes on
         self.command = [
             sys.executable, "-m", "guidance", "finetune", "--tethered", "--model", model,
             "--data", str(self.work / "pictures"), "--out", str(self.work), "--minutes", f"{minutes:g}",
@@ -71,14 +73,20 @@ class Tuning(Task):
             sync(self.out.parent)
 
     def prepare(self) -> None:
-        """Keep the pictures where the process finds them."""
+        """Keep the pictures where the process finds them, unless a run that was killed has left the same."""
         try:
-            clear(self.work)  # of a run that was killed
+            digests = sorted(sha256(Path(path).read_bytes()).hexdigest() for path in self.paths)
+            learns, told = "\n".join([self.learns, *digests]), self.work / "learns.txt"
+            if told.exists() and told.read_text() == learns:
+                return
+            clear(self.work)
             (self.work / "pictures").mkdir(parents=True)
             for k, path in enumerate(self.paths):
                 copy(path, self.work / "pictures" / f"{k:03d}{Path(path).suffix}")
+            with written(told) as part:
+                part.write_text(learns)
         except OSError as error:
-            raise RecipeError(FULL) from error
+            raise RecipeError(UNKEPT) from error
 
     def watched(self) -> Iterator[Shown]:
         """The process from start to end."""
@@ -220,6 +228,6 @@ def welcome(say: Say) -> str:
     text = say(
         "The model goes on learning from your pictures, in a process of its own. Its samples from the same noise "
         "appear here every 50 steps, with the loss; the result can be steered in the other tabs at once. Keep this "
-        "page open."
+        "page open; if its server is ended, the same pictures under the same name go on where they were."
     )
     return f'<div class="g-welcome"><p style="margin:0 !important">{text}</p></div>'

@@ -19,6 +19,7 @@ from guidance.ui.html.words import Say, html, t
 from guidance.ui.runs import grids, painting
 from guidance.ui.runs.jobs import Jobs
 from guidance.ui.runs.painting import Ask, Variants, View
+from guidance.ui.server.doors import Event
 from guidance.ui.server.limits import visitor
 from guidance.ui.tabs import controls, stage
 
@@ -143,8 +144,8 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
         cells = [cell for row in grid.rows for cell in row]
         return Ask(cells[0], {str(k): cell for k, cell in enumerate(cells)}, grid)
 
-    def example(event: gr.EventData) -> list:
-        wanted = list(own.examples.values())[event.index]
+    def example(event: Event) -> list:
+        wanted = event.picked("index", list(own.examples.values()))
         flat = to_flat(from_flat(kind, {"count": COUNT} | wanted))
         updates = dict(zip(form(kind), controls.restored(kind, flat), strict=True))
         return [updates[key] for key in touched]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 
@@ -10,14 +11,16 @@ from gradio.components import Component
 from gradio.i18n import I18nData
 
 from guidance import settings
+from guidance.fields import RecipeError
 from guidance.guides.base import Guide
-from guidance.recipe import Recipe
+from guidance.recipe import MAX_SEED, Recipe
 from guidance.ui.html import pictures, words
 from guidance.ui.html.welcome import Welcome, how_it_works
 from guidance.ui.html.words import html, t
 from guidance.ui.runs.jobs import sentence
 from guidance.ui.runs.painting import pretty
 from guidance.ui.runs.runner import Runner
+from guidance.ui.server.doors import NOT_UNDERSTOOD, Event
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
 QUICK = {"queue": False} | PRIVATE  # for events that compute nothing
@@ -108,6 +111,13 @@ def results(
     return Stage(name, paint, stop, {"view": view, "status": status, "recipe": recipe, "film": film}, keep, live)
 
 
+def listed(text: object) -> list:
+    """What the page's script keeps as a list in JSON; RecipeError for whatever a visitor sends in its place."""
+    with suppress(ValueError, TypeError, RecursionError):
+        return [*json.loads(text)]
+    raise RecipeError(NOT_UNDERSTOOD)
+
+
 def join(button: gr.Button, stage: Stage, made: Callable[[dict], Guide], fields: dict[str, Component],
          cards: gr.HTML, tabs: gr.Tabs) -> None:  # fmt: skip
     """Have a button put what a tab's controls make among the cards of the blend, and show them."""
@@ -115,7 +125,7 @@ def join(button: gr.Button, stage: Stage, made: Callable[[dict], Guide], fields:
     def joined(request: gr.Request, before: str, *values: object) -> tuple:
         try:
             guide = made(dict(zip(fields, values, strict=True)))
-            after = [*json.loads(before), {"guide": guide.name} | dict(guide)]
+            after = [*listed(before), {"guide": guide.name} | dict(guide)]
             return json.dumps(after), gr.Tabs(selected="blend"), gr.skip()
         except Exception as error:
             return gr.skip(), gr.skip(), pictures.status("error", words.speaker(request)(sentence(error)))
@@ -124,9 +134,9 @@ def join(button: gr.Button, stage: Stage, made: Callable[[dict], Guide], fields:
     button.click(joined, [cards, *fields.values()], outputs, preprocess=False, **QUICK)
 
 
-def use_seed(event: gr.EventData) -> tuple[int, int]:
+def use_seed(event: Event) -> tuple[int, int]:
     """The seed of the picture that was chosen, and a count of one."""
-    return event.seed, 1
+    return event.picked("seed", range(MAX_SEED + 1)), 1
 
 
 def connect(
@@ -177,7 +187,7 @@ def wire(stage: Stage, runner: Runner, panel: Panel, more: dict[str, Component])
     )  # fmt: skip
 
 
-def examples(stage: Stage, picks: gr.HTML, example: Callable[[gr.EventData], list], outputs: list[Component]) -> None:
+def examples(stage: Stage, picks: gr.HTML, example: Callable[[Event], list], outputs: list[Component]) -> None:
     """Connect a row of examples: a click sets the controls and paints."""
     picks.select(example, None, outputs, **QUICK).then(None, js=PRESS % stage.name, api_visibility="private")
 
