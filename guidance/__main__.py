@@ -16,11 +16,12 @@ from guidance.codec import pack
 from guidance.fields import PICTURES, RecipeError, choices, look
 from guidance.guides.base import Guide
 from guidance.guides.digits import Digits
-from guidance.options import EVALUATE, EVALUATIONS, FINETUNE, TRAIN, flags, stray, taken
+from guidance.options import BATCH, EVALUATE, EVALUATIONS, FINETUNE, SERVE, TRAIN, flags, stray, taken
 from guidance.recipe import Recipe
 from guidance.ui import app
 
-TRAIN_EXTRA = "pip install 'diffusion-guidance[train]'"
+EXTRAS = {"ray": "'diffusion-guidance[ray]'", "pyarrow": "pyarrow"}  # else what training needs
+BENCHES = {"bench": "guidance.bench", "memory": "guidance.bench", "arithmetic": "guidance.scale.arithmetic"}
 TRAININGS = ("landscapes", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
              "notebook-digits")  # fmt: skip
 
@@ -31,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except ModuleNotFoundError as error:  # what only training and measuring need is installed apart
-        print(f"guidance: This command needs {error.name}: {TRAIN_EXTRA}", file=sys.stderr)
+        extra = EXTRAS.get(error.name, "'diffusion-guidance[train]'")
+        print(f"guidance: This command needs {error.name}: pip install {extra}", file=sys.stderr)
         return 2
     except OSError as error:  # the system's own name neither what was done nor in words to what
         said = f"{error.strerror}: {error.filename or 'the disk'}" if error.strerror else error
@@ -107,10 +109,26 @@ def parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure speed, as ratios in one run")
     bench.add_argument("--memory", dest="what", action="store_const", const="memory", default="bench",
                        help="measure memory instead")  # fmt: skip
-    bench.set_defaults(run=lambda options: getattr(import_module("guidance.bench"), options.what)())
+    bench.add_argument("--scale", dest="what", action="store_const", const="arithmetic",
+                       help="work out what many of these machines make")  # fmt: skip
+    bench.set_defaults(run=lambda options: getattr(import_module(BENCHES[options.what]), options.what)())
+
+    many = commands.add_parser("batch", help="the pictures of many recipes, on Ray where it is installed")
+    many.add_argument("recipes", type=Path, nargs="?", help="JSON in each line, or a CSV; else a grid of the "
+                      "fields below, such as --color teal,gold --seed 0..999")  # fmt: skip
+    kinds = guides.every().values()
+    options(many, {name: recipe.about(kind, name) for kind in kinds for name in recipe.form(kind)})
+    flags(many, BATCH)
+    many.set_defaults(run=run_batch)
 
     page = commands.add_parser("page", help="open the page, as python app.py does in a checkout")
     app.options(page).set_defaults(run=app.serve)
+
+    wide = commands.add_parser("serve", help="the same page on Ray, with painters on many machines")
+    app.options(wide).add_argument("--replicas", default="", metavar="N or N..M", help="so many painters, or as many "
+                                   "as are needed; unless given one a GPU, or one for four processors")  # fmt: skip
+    flags(wide, SERVE)
+    wide.set_defaults(run=run_serve)
 
     deploy = commands.add_parser("deploy", help="put the page on a Space of the Hugging Face Hub")
     deploy.add_argument("--space", required=True, metavar="OWNER/NAME")
@@ -214,6 +232,28 @@ def outlive() -> None:
     while os.read(0, 1024):
         pass
     os._exit(1)
+
+
+def run_batch(options: argparse.Namespace) -> None:
+    """Make the pictures of many recipes, going on where an earlier run stopped."""
+    from guidance.scale import batch, rows
+
+    given = taken(options, BATCH)
+    out, file, ours = given.pop("out"), given.pop("recipes"), {name: given.pop(name) for name in BATCH if name in given}
+    if (file is None) == (not given):
+        raise RecipeError("A batch is of the recipes in a file, or of a grid such as --color teal,gold --seed 0..999.")
+    batch.batch(rows.read(file) if file else rows.grid(given), out, **ours)
+
+
+def run_serve(options: argparse.Namespace) -> None:
+    """Serve the page on Ray until SIGINT or SIGTERM, which lets what goes on come to its end; a second one does not."""
+    app.told(options)
+    if options.share:
+        raise RecipeError("A link through Gradio's servers leads to one process: python app.py --share")
+    _, start = app.ready()
+    start.ready()
+    import_module("guidance.scale.cluster").needed()
+    import_module("guidance.scale.serve").run(options.replicas, taken(options, SERVE).get("cores", 0))
 
 
 def run_evaluate(options: argparse.Namespace) -> None:

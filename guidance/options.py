@@ -29,6 +29,11 @@ EVALUATE = {
     "data": TRAIN["data"],
     "steps": (int, "finetune: how many", 1, 10**8), "seeds": (int, "blend: pictures of each", 1, 10**4),
 }  # fmt: skip
+SERVE = {"cores": (int, "processors of each painter; unless given its share of them", 1, 10**4)}
+BATCH = {
+    "shards": (int, "pack so many rows each into a tar, as WebDataset has it", 1, 10**6),
+    "replicas": (int, "so many painters on Ray, one a GPU; 0: in this process", 0, 10**5),
+} | SERVE  # fmt: skip
 EVALUATIONS = {
     "samples": ("count",), "color": (), "clip": ("count",), "digits": ("count", "data"), "finetune": ("steps",),
     "blend": ("count", "seeds"), "upscaler": ("count",),

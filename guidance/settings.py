@@ -55,3 +55,11 @@ def handed_on() -> dict[str, str]:
     """The environment of a process that works for this one, wherever this one was started from."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)} | ({} if INSTALLED.is_dir() else {"PYTHONPATH": path})
+
+
+def told() -> dict[str, str]:
+    """The same for processes on other machines: what is set for the project, and what options have changed by now."""
+    changed = {"PUBLIC": PUBLIC, "HOST": HOST, "PORT": PORT, "AUTH": AUTH, "ROOT_PATH": ROOT_PATH, "MODEL": MODEL,
+               "CLIP": CLIP, "MCP": MCP}  # fmt: skip
+    given = {name: value for name, value in handed_on().items() if name.startswith(("GUIDANCE_", "PYTHONPATH"))}
+    return given | {f"GUIDANCE_{name}": str(value or "") for name, value in changed.items()}

@@ -32,10 +32,14 @@ BELOW = {
         "settings", "atomic", "progress", "cielab", "fields", "codec", "sampling", "models", "guides", "recipe",
         "frame", "engine",
     },
+    "scale": {
+        "settings", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "engine", "training",
+        "ui",
+    },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {
         "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy",
-        "ui",
+        "scale", "ui",
     },
 }  # fmt: skip
 MODULES = {
@@ -102,7 +106,7 @@ def test_outside_the_page_not_even_types_go_round():
 def test_libraries_stay_in_their_rooms():
     rooms = {
         "gradio": {"ui"}, "spaces": {"ui"}, "open_clip": {"models"}, "transformers": {"models"},
-        "accelerate": {"training"}, "matplotlib": {"training", "evaluation"},
+        "accelerate": {"training"}, "ray": {"scale"}, "pyarrow": {"scale"}, "matplotlib": {"training", "evaluation"},
         "diffusers": {"models", "training", "bench"},
     }  # fmt: skip
     for path in PACKAGE.rglob("*.py"):
@@ -111,7 +115,7 @@ def test_libraries_stay_in_their_rooms():
 
 
 HEAVY = ["torch", "torchvision", "diffusers", "transformers", "open_clip", "gradio", "accelerate", "numpy",
-         "matplotlib", "huggingface_hub"]  # fmt: skip
+         "matplotlib", "huggingface_hub", "ray", "pyarrow"]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.fake import Fake
 
 CODE = Path(page.__file__).parent.parent
 # Their sentences are for whoever writes code, or commands.
-LIBRARY = ("__main__.py", "options.py", "models/hand.py", "guides/loss.py")
+LIBRARY = ("__main__.py", "options.py", "models/hand.py", "guides/loss.py", "scale/rows.py", "scale/batch.py")
 NO_FILE = "A model in hand or a loss of your own runs in the library: no file can hold its recipe."
 SAYS = {"RecipeError": 0, "GuidanceError": 0, "ModelError": 0, "say": 0, "status": 1}  # which value is for the user
 # The same in both languages: names, and prompts, which the built-in CLIP reads in English.

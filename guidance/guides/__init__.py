@@ -16,7 +16,8 @@ from guidance.guides.base import Guide
 GROUP = "guidance.guides"  # of entry points, each a subclass of Guide; off on public pages
 FORMER = {"clip": "prompt"}  # names that recipes, commands and endpoints of version 0.1 have
 TAKEN = {  # by commands and tabs
-    *FORMER, "paint", "again", "page", "train", "finetune", "evaluate", "bench", "deploy", "history", "blend",
+    *FORMER, "paint", "again", "page", "train", "finetune", "evaluate", "bench", "batch", "serve", "deploy",
+    "history", "blend",
 }  # fmt: skip
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 log = logging.getLogger(__name__)

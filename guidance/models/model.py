@@ -61,8 +61,7 @@ class Model:
         """The noise in x_t at timestep t, both (B, C, H, W) float32; `condition` (B, ...) if the network takes one."""
         if torch.is_grad_enabled() and x_t.requires_grad:
             self.spare(x_t, *condition)
-        parts = zip(*(tensor.split(self.batch) for tensor in (x_t, *condition)), strict=True)
-        output = torch.cat([self.run(t, *part) for part in parts])
+        output = self.outputs(torch.full((len(x_t),), t, device=self.device), x_t, *condition)
         alpha_bar = self.alphas_cumprod[t]
         return PREDICTIONS[self.config["prediction_type"]](output, x_t, alpha_bar**0.5, (1 - alpha_bar) ** 0.5)
 
@@ -88,11 +87,16 @@ class Model:
         """
         return torch.cat([self.upscaler(picture) for picture in pictures.split(1)])
 
-    def run(self, t: int, x_t: Tensor, *condition: Tensor) -> Tensor:
+    def outputs(self, t: Tensor, x_t: Tensor, *condition: Tensor) -> Tensor:
+        """What the network says of x_t (B, C, H, W) at timesteps t (B,), `batch` pictures at a time."""
+        parts = zip(*(tensor.split(self.batch) for tensor in (t, x_t, *condition)), strict=True)
+        return torch.cat([self.run(*part) for part in parts])
+
+    def run(self, t: Tensor, x_t: Tensor, *condition: Tensor) -> Tensor:
         """The network on at most `batch` pictures, padded to that number."""
         x = padded(x_t, self.batch).to(self.dtype, memory_format=self.layout)
-        condition = [padded(tensor, self.batch) for tensor in condition]
-        output = self.unet(x, torch.tensor(t, device=self.device), *condition).sample[: len(x_t)]
+        t, *condition = (padded(tensor, self.batch) for tensor in (t, *condition))
+        output = self.unet(x, t, *condition).sample[: len(x_t)]
         return output[:, : self.shape[0]].float().contiguous()  # what lies beyond is a learned variance
 
 

@@ -34,11 +34,16 @@ def main(arguments: list[str] | None = None) -> None:
     serve(options(parser).parse_args(arguments))
 
 
-def serve(given: argparse.Namespace) -> None:
-    """Serve the page as the options say, until SIGINT or SIGTERM."""
+def told(given: argparse.Namespace) -> None:
+    """Have the settings be what the options say."""
     for name in vars(options(argparse.ArgumentParser()).parse_args([])):
         setattr(settings, name.upper(), getattr(given, name))
     settings.PUBLIC = settings.PUBLIC or settings.SHARE
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Serve the page as the options say, until SIGINT or SIGTERM."""
+    told(given)
     pages = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: leave(number, pages))

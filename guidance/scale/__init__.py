@@ -1,0 +1,1 @@
+"""Past one process: many pictures in a batch, and the page over many machines."""
