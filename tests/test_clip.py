@@ -166,7 +166,8 @@ def test_presets_bring_what_is_not_given():
     assert ClipRecipe(preset="quality").unguided() == Recipe(solver="dpm++", steps=30)
     assert ClipRecipe(solver="dpm++").travel == 0  # which cannot go back
     for asked in ({"travel": 1}, {"eta": 0.5}):  # what only DDIM can do
-        assert (ClipRecipe(**asked).solver, ClipRecipe(**asked).steps, ClipRecipe(**asked, steps=5).steps) == ("ddim", 40, 5)
+        recipe = ClipRecipe(**asked)
+        assert (recipe.solver, recipe.steps, ClipRecipe(**asked, steps=5).steps) == ("ddim", 40, 5)
     assert ClipRecipe(preset="quick") == ClipRecipe()  # as it was called once
 
 

@@ -96,8 +96,9 @@ class Prompt(LossGuide):
     )  # fmt: skip
     cuts: int | None = field(None, "Cuts", "Random crops that CLIP judges a step.", 1, 64, slider=(64, 1))
     detail: float | None = field(
-        None, "Detail", "How fine the structure is that the shortcut may bend while there is noise: 1 is Wiener's filter.",
-        1, 64, slider=(64, 1),
+        None, "Detail",
+        "How fine the structure is that the shortcut may bend while there is noise: 1 is Wiener's filter.", 1, 64,
+        slider=(64, 1),
     )  # fmt: skip
 
     @model_validator(mode="before")
