@@ -25,7 +25,7 @@ from guidance.guides.palette import Palette, spread
 from guidance.guides.prompt import Prompt
 from guidance.guides.sketch import Sketch
 from guidance.models import catalogue
-from guidance.models.attributes import LANDS, TONES
+from guidance.models.attributes import LANDS, TIMES, TONES
 from guidance.recipe import Recipe
 from guidance.sampling.guides import Loss
 from guidance.sampling.palettes import distance
@@ -106,9 +106,12 @@ def sketch(sky: str, ground: str) -> str:
 
 
 def blends(judge: torch.nn.Module, count: int = 40) -> list[tuple[str, list[Wish]]]:
-    """The fixed set: a quarter each of colour, sketch or palette beside a prompt, and two prompts in two regions."""
+    """The fixed set: a quarter each of colour, sketch or palette beside a prompt, and two prompts in two regions.
+
+    Beside colours no prompt names a colour or a time of day: the colour of a sky is its hour.
+    """
     words, made = random.Random(2), []
-    asked = [names for _, names in prompts(8 * count) if 1 <= len(names) <= 2 and not {*names} & {*TONES}]
+    asked = [names for _, names in prompts(16 * count) if 1 <= len(names) <= 2 and not {*names} & {*TONES, *TIMES}]
 
     def prompt(names: list[str], where: str = "everywhere") -> Wish:
         # A part of a landscape is where it is anywhere: the judge, which knows whole ones, looks at all of it.
