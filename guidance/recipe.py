@@ -270,12 +270,17 @@ def from_json(words: str, old: bool = True) -> Recipe:
     return Recipe(guides=tuple(kind(**kind.written(fields) if old else fields) for kind, fields in kinds), **values)
 
 
+def told(readings: Iterable[Reading]) -> str:
+    """Readings as JSON, each with whether it is met."""
+    return json.dumps([reading._asdict() | {"met": reading.met} for reading in readings])
+
+
 def png_info(recipe: Recipe, readings: Iterable[Reading] = ()) -> PngImagePlugin.PngInfo:
     """PNG metadata that carries the recipe, and what of it a network that never guides sees in the picture."""
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, to_json(recipe))
     if readings:
-        info.add_text(SEEN, json.dumps([reading._asdict() | {"met": reading.met} for reading in readings]))
+        info.add_text(SEEN, told(readings))
     return info
 
 

@@ -52,6 +52,8 @@ def test_pictures_of_many_recipes_share_the_network_and_are_those_of_each_alone(
         recipe = read_png(tmp_path / row["file"])
         assert recipe.weights and to_json(recipe) == row["recipe"]
         assert row["colour"].startswith("#") and row["shows"].isdigit() and row["seconds"] > 0
+        (reading,) = json.loads(row["readings"])
+        assert (reading["asked"], reading["seen"]) == (recipe.guides[0].digits, row["shows"])
     assert "classifier" in json.loads(table[4]["losses"])
 
 

@@ -33,8 +33,7 @@ BELOW = {
         "frame", "engine",
     },
     "scale": {
-        "settings", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "engine", "training",
-        "ui",
+        "settings", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "engine", "ui",
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {

@@ -53,7 +53,7 @@ def names(folder, *patterns):
 
 
 def test_every_module_and_what_the_page_shows_is_inside(unpacked):
-    patterns = ("*.py", "*.css", "*.js", "*.json", "*.png")
+    patterns = ("*.py", "*.css", "*.js", "*.json", "*.png", "*.webp")
     shipped = {name for name in names(unpacked / "guidance", *patterns) if not name.startswith("assets/")}
     assert shipped == names(ROOT / "guidance", *patterns)
     assert {path.name for path in unpacked.iterdir()} == {"guidance", "diffusion_guidance-0.2.0.dist-info"}

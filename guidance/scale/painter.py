@@ -8,19 +8,17 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from guidance import cielab
 from guidance.atomic import written
 from guidance.engine import SENTENCES, network_of
 from guidance.fields import RecipeError
-from guidance.frame import Frame, to_pixels
+from guidance.frame import Frame
 from guidance.models import catalogue
-from guidance.recipe import Recipe
+from guidance.recipe import Recipe, told
 from guidance.scale import pictures
 from guidance.scale.company import paint, runs
 from guidance.scale.rows import Asked, recipe, words
-from guidance.training.landscapes import ATTRIBUTES
 
 WENT_WRONG = "Something went wrong on our side: {name}."
 
@@ -38,7 +36,6 @@ class Painter:
 
     def __init__(self, asked: Sequence[Asked], out: Path, size: int = 0):
         self.asked, self.out, self.size = asked, out, size  # of a shard, if there are any
-        self.judge: torch.nn.Module | None = None
 
     def __call__(self, numbers: Iterable[int]) -> Iterator[int]:
         """Make the pictures of the rows of these numbers, of failures write down why; each number when it is done."""
@@ -103,21 +100,11 @@ class Painter:
 
     def keep(self, place: Place, picture: Recipe, frame: Frame, k: int, seconds: float) -> None:
         """Write the k-th picture of a run, with what is measured of it."""
-        image = frame.images()[k]
+        image, seen = frame.images()[k], frame.seen[k]
+        likely = [name for name, chance in seen.items() if chance > 0.5] or [max(seen, key=seen.get, default="")]
         row = {
             "row": place[0], "losses": json.dumps({name: value[k].item() for name, value in frame.losses.items()}),
-            "colour": cielab.mean(image), "shows": self.shows(picture, frame.natives()[k]),
+            "colour": cielab.mean(image), "shows": " ".join(likely), "readings": told(picture.readings(0, seen)),
             "notes": " ".join(frame.notes), "seconds": round(seconds, 4),
         }  # fmt: skip
         pictures.save(image, pictures.path(self.out, *place), picture.replace(weights=frame.weights), row)
-
-    def shows(self, picture: Recipe, image: Image.Image) -> str:
-        """What networks that never guide see in a picture: a digit, or of a landscape its attributes."""
-        if picture.model == "digits":
-            return str(catalogue.read_digits([image])[0][0])
-        if picture.model != "landscapes":
-            return ""
-        self.judge = self.judge or catalogue.judge()
-        with torch.no_grad():
-            found = self.judge(to_pixels([image]) / 127.5 - 1)[0] > 0
-        return " ".join(name for name, there in zip(ATTRIBUTES, found, strict=True) if there)

@@ -99,7 +99,7 @@ def manifest(out: Path, count: int) -> tuple[int, int]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    texts = ("file", "shard", "recipe", "error", "losses", "colour", "shows", "notes")
+    texts = ("file", "shard", "recipe", "error", "losses", "colour", "shows", "readings", "notes")
     schema = pa.schema([("row", pa.int64()), *((name, pa.string()) for name in texts), ("seconds", pa.float64())])
     found, made, failed = rows(out, count), 0, 0
     with written(out / "manifest.parquet") as part, parquet.ParquetWriter(part, schema) as writer:

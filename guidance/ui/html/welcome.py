@@ -1,12 +1,13 @@
 """What stands on the page before anything is painted, and how guidance works in three lines and a formula."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
-from guidance.ui.html.pictures import CRISP, webp_url
+from guidance.ui.html.pictures import CRISP
 from guidance.ui.html.words import Say
 
 SHOTS = Path(__file__).parent / "shots"
@@ -118,18 +119,19 @@ def class_formulas(say: Say) -> str:
 
 
 def drawing(tab: str, text: str, labels: tuple[str, str] = ("Unguided", "Guided")) -> Callable[[Say], str]:
-    """What the models that ship make, left alone and steered (HTML), and a text; the files carry their recipes."""
+    """What the models that ship make, left alone and steered (HTML), if there is any of a tab, and a text."""
 
     def drawn(say: Say) -> str:
         tiles = ""
-        for path, label in zip(sorted(SHOTS.glob(f"{tab}-*.png")), labels * 2, strict=False):
+        for path, label in zip(sorted(SHOTS.glob(f"{tab}-*.webp")), labels * 2, strict=False):
             with Image.open(path) as image:
-                crisp, url = " g-crisp" * (image.height <= CRISP), webp_url(image.convert("RGB"), 90)
+                crisp, url = " g-crisp" * (image.height <= CRISP), b64encode(path.read_bytes()).decode()
             tiles += (
                 f'<div class="g-shot"><div class="g-label">{say(label)}</div><img class="g-picture{crisp}" '
-                f'src="{url}" alt="{say(label)}"></div>'
+                f'src="data:image/webp;base64,{url}" alt="{say(label)}"></div>'
             )
-        return f'<div class="g-welcome"><div class="g-tiles">{tiles}</div><p>{say(text)}</p></div>'
+        shown = f'<div class="g-tiles">{tiles}</div>' if tiles else ""
+        return f'<div class="g-welcome">{shown}<p>{say(text)}</p></div>'
 
     return drawn
 

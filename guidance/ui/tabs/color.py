@@ -40,7 +40,6 @@ def render(view: View) -> str:
 
 LOOK = Look(
     intro=welcome.COLOR,
-    drawing=welcome.drawing("color", welcome.LANDSCAPES),
     formula=welcome.loss_formula("color", ("loss", "What is compared", "color-loss")),
     examples={name: {"color": color} for name, color in COLORS.items()},
     dots=COLORS,

@@ -52,7 +52,7 @@ class Look:
     """What a tab has of its own."""
 
     intro: welcome.Welcome = welcome.PLAIN
-    drawing: Callable[[Say], str] = welcome.drawing("prompt", welcome.LANDSCAPES)
+    drawing: Callable[[Say], str] | None = None  # what stands there first, unless pictures of the guide and a text
     formula: Callable[[Say], str] | None = None
     examples: dict[str, dict] = field(default_factory=dict)  # a name: values of fields; the others go to their defaults
     dots: dict[str, str] = field(default_factory=dict)  # a colour beside an example's name
@@ -114,7 +114,8 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
                     add("model")
                     with gr.Accordion(t("A model that takes a text"), open=False):
                         add(*LAST[1:])
-        here = stage.results(name, paint, stop, live, own.intro, html(own.drawing), from_flat(kind, {}))
+        drawing = html(own.drawing or welcome.drawing(kind.name, welcome.LANDSCAPES))
+        here = stage.results(name, paint, stop, live, own.intro, drawing, from_flat(kind, {}))
 
     def takes(recipe: Recipe) -> bool:
         if [type(guide) for guide in recipe.guides] != [kind]:
