@@ -13,14 +13,15 @@ from guidance.models.device import ModelError
 OURS = "The built-in model"
 SUMS = "SHA256SUMS"  # in assets, as sha256sum writes it; looked into where a load has failed
 RESTORE = "git checkout assets, git lfs pull or a new installation brings it back"
-CLOSED, ALLOW = "{} may not be read", "allow it for the account that runs this"
+ALLOW = "allow it for the account that runs this"
 POINTER = b"version https://git-lfs"
 
 
 def unread(source: str, path: Path, name: str, remedy: str = "delete it and try again") -> ModelError:
     """What is said where the file `name` of a model cannot be read."""
     said = flaw(path, name)
-    return ModelError(f"{source} was not loaded: {said}; {ALLOW if said == CLOSED.format(name) else remedy}.")
+    remedy = ALLOW if said.endswith("may not be read") else remedy
+    return ModelError(f"{source} was not loaded: {said}; {remedy}.")
 
 
 def flaw(path: Path, name: str) -> str:
@@ -31,7 +32,7 @@ def flaw(path: Path, name: str) -> str:
     except FileNotFoundError:
         return f"{name} is missing"
     except OSError:
-        return CLOSED.format(name)
+        return f"{name} may not be read"
     if start in (b"", POINTER):
         return f"{name} is a pointer of Git LFS in the place of a file" if start else f"{name} is empty"
     return f"{name} is damaged or not whole"
