@@ -143,6 +143,7 @@ def painted(recipe, take=None):
 def test_a_painter_gives_frames_that_travel_and_at_most_one_sentence(monkeypatch):
     monkeypatch.setattr(serve.serve, "get_multiplexed_model_id", str)
     found, _ = painted(ColorRecipe(steps=3, solver="ddim"))
+    found = [item for item in found if not isinstance(item, tuple)]  # which say what is being loaded
     assert [frame.step for frame in found] == [1, 2, 3] and found[-1].images()[0].size == (256, 256)
     monkeypatch.setattr(settings, "DEADLINE", 0)
     *_, said = painted(ColorRecipe(steps=3))[0]
