@@ -1,7 +1,9 @@
 # docker build -t guidance . && docker run -p 7860:7860 guidance; the same file runs a Docker Space.
 # For NVIDIA GPUs: docker build --build-arg TORCH=https://pypi.org/simple ..., then docker run --gpus all ...
+# For many machines: docker build --build-arg 'EXTRA=ray[data,serve]>=2.50' ..., see docs/scale.md.
 FROM python:3.12-slim
 ARG TORCH=https://download.pytorch.org/whl/cpu
+ARG EXTRA=
 RUN useradd --uid 1000 --create-home user
 USER 1000
 ENV HOME=/home/user \
@@ -15,7 +17,7 @@ COPY --chown=1000:1000 requirements.txt ./
 RUN python -m venv /home/user/venv \
     && grep '^torch' requirements.txt > /home/user/torch.txt \
     && pip install --no-cache-dir --index-url "$TORCH" -r /home/user/torch.txt
-RUN pip install --no-cache-dir -r requirements.txt
+RUN pip install --no-cache-dir -r requirements.txt ${EXTRA:+"$EXTRA"}
 COPY --chown=1000:1000 LICENSE README.md app.py ./
 COPY --chown=1000:1000 assets assets/
 COPY --chown=1000:1000 guidance guidance/

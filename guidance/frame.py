@@ -69,8 +69,15 @@ class Frame:
         return self.estimate.shape[1] > 3
 
     def __getstate__(self) -> dict:
-        """Decoded and judged, so that a frame can go to another process without its model."""
-        return vars(self) | {"x0": self.x0, "decode": None, "seen": self.seen, "see": None}
+        """Decoded and judged, so that a frame can go to another process without its model; arrays pack quickly."""
+        state = vars(self) | {"x0": self.x0, "decode": None, "seen": self.seen, "see": None}
+        state["estimate"] = self.estimate if self.latent else None
+        return {name: changed(value, lambda tensor: tensor.cpu().numpy()) for name, value in state.items()}
+
+    def __setstate__(self, state: dict) -> None:
+        """The same again."""
+        found = {name: changed(value, torch.tensor) for name, value in state.items()}
+        self.__dict__.update(found | ({"estimate": found["x0"]} if found["estimate"] is None else {}))
 
     def images(self, most: int | None = None) -> list[Image.Image]:
         """The pictures, or the first of them: enlarged where they are."""
@@ -89,6 +96,13 @@ class Frame:
         """How far guidance, or a part of it, bent the step at each pixel, in grey: black nowhere, white where most."""
         pull = (self.parts[part] if part else self.pull)[:most]
         return to_images(pull / pull.amax((1, 2, 3), keepdim=True).clamp_min(1e-20) * 2 - 1)
+
+
+def changed(value: object, change: Callable) -> object:
+    """A tensor or an array changed, or all in a dict; anything else as it is."""
+    if isinstance(value, dict):
+        return {name: changed(part, change) for name, part in value.items()}
+    return change(value) if hasattr(value, "ndim") else value
 
 
 def to_images(x0: Tensor) -> list[Image.Image]:

@@ -51,10 +51,15 @@ def turn(gate: threading.Lock) -> Iterator[None]:
         gate.release()
 
 
-def doing() -> str:
-    """What began to be loaded last, in words; nothing when all is there."""
+def latest() -> tuple[str, int, int] | None:
+    """What began to be loaded last, how many bytes of it are here, and of how many; None when all is there."""
     with _lock:
-        if not _loading:
-            return ""
-        name, (done, total) = list(_loading.items())[-1]
-    return f"Downloading {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"Loading {name}"
+        return next(((name, *there) for name, there in reversed(_loading.items())), None)
+
+
+def doing() -> str:
+    """The same in words; nothing when all is there."""
+    name, done, total = latest() or ("", 0, 0)
+    if total:
+        return f"Downloading {name}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
+    return f"Loading {name}" if name else ""

@@ -33,7 +33,8 @@ BELOW = {
         "frame", "engine",
     },
     "scale": {
-        "settings", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "engine", "ui",
+        "settings", "progress", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "engine",
+        "ui",
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {

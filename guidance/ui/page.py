@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import lru_cache
@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 import gradio as gr
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 import guidance
@@ -35,6 +36,7 @@ LOOKS = Path(__file__).parent / "html"
 SCRIPTS = ("page.js", "canvas.js", "blend.js")
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 QUICK = 0.1  # seconds for one picture's step: less, and pictures follow the controls from the start
+Held = Callable[[], tuple[list[tuple[str, int]], int]]
 quick = False  # until it has been measured
 beginning = threading.Lock()
 LOGO = """
@@ -67,10 +69,15 @@ def history(say: Say) -> str:
     return f'<div id="g-history"><p class="g-empty">{empty}</p>{bar}<div class="g-pasts"></div></div>'
 
 
-def in_memory(request: gr.Request) -> str:
-    """The networks in memory and what they take (HTML)."""
-    from guidance.engine import held  # imports torch
+def held() -> tuple[list[tuple[str, int]], int]:
+    """The real thing: the networks in memory, each with its bytes, and the bytes that they may take."""
+    from guidance import engine  # imports torch
 
+    return engine.held()
+
+
+def in_memory(held: Held, request: gr.Request) -> str:
+    """The networks in memory and what they take (HTML)."""
     say, (networks, budget) = words.speaker(request), held()
     rows = "".join(f"<li>{escape(name)}: {size / 1e6:.1f} MB</li>" for name, size in networks)
     taken, most = sum(size for _, size in networks) / 1e9, budget / 1e9
@@ -134,9 +141,16 @@ def restore(panels: list[stage.Panel], shown: list[tuple[stage.Panel, list]]) ->
                         for update in updates.get(panel.name, [gr.skip()] * len(panel.fields)))]  # fmt: skip
 
 
-def build(compute: Compute = compute) -> gr.Blocks:
-    """The page over a function that turns a recipe into frames; tests pass their own."""
-    jobs = Jobs(visitor, SHARE if settings.PUBLIC else 0)
+def build(compute: Compute = compute, held: Held = held, runs: int = RUNS) -> gr.Blocks:
+    """The page over a function that turns a recipe into frames; tests pass their own.
+
+    `held` tells what is in memory, and `runs` is how many go on at once.
+    """
+
+    def kept(request: gr.Request) -> str:
+        return in_memory(held, request)
+
+    jobs = Jobs(visitor, SHARE if settings.PUBLIC else 0, runs)
     meter = Meter(jobs)
     compute = meter.timed(zero.adapted(compute))
     if settings.PUBLIC:
@@ -164,7 +178,7 @@ def build(compute: Compute = compute) -> gr.Blocks:
         if not settings.PUBLIC:
             with gr.Accordion(t("Networks in memory"), open=False, elem_id="memory") as memory:
                 networks = gr.HTML("", js_on_load=None)
-            memory.expand(in_memory, None, networks, **stage.QUICK)
+            memory.expand(kept, None, networks, **stage.QUICK)
             demo.load(lambda: [live()] * len(panels), None, [panel.live for panel in panels], **stage.QUICK)
         begin_with(panels, "model", settings.MODEL)
         begin_with(panels, "clip", settings.CLIP)
@@ -173,6 +187,7 @@ def build(compute: Compute = compute) -> gr.Blocks:
     # With api_open, a direct POST would skip the queue.
     demo.queue(api_open=False, max_size=LINE)
     demo.texts = {UP: up} | ({"/metrics": meter.text} if settings.METRICS and not settings.PUBLIC else {})
+    demo.runs = runs
     demo._queue.ANALYTICS_MAX_EVENTS = 0  # of which Gradio would keep a table, made anew at each event
     return demo
 
@@ -227,31 +242,51 @@ def begin_with(panels: list[stage.Panel], name: str, value: str) -> None:
             panel.fields[name].value = value
 
 
-def launch(
-    demo: gr.Blocks, *, host: str, port: int | None, share: bool = False, auth: tuple[str, str] | None = None,
-    root_path: str | None = None, mcp: bool = False, quiet: bool = False,
-) -> str:  # fmt: skip
-    """Serve the page in the background and give its local address."""
+def outfit(demo: gr.Blocks, auth: tuple[str, str] | None, root_path: str | None, mcp: bool) -> dict[str, object]:
+    """What Gradio is told of the page's looks and doors, whoever serves it."""
+    demo.max_threads = demo._queue.max_thread_count = 2 * (demo.runs + LINE)  # each run has one that follows it
     script = "".join((LOOKS / name).read_text() for name in SCRIPTS)
     script = script.replace("(WORDS)", f"({json.dumps(words.CHINESE, ensure_ascii=False)})")
     script = script.replace("(GUIDES)", f"({blend.schema()})")
     names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
     limits = {"rate": POSTS, "uploads": MAX_FILE} if settings.PUBLIC else {}
-    gate = Middleware(Gate, names=names, texts=demo.texts, account=auth, **limits)
-    _, url, _ = demo.launch(
-        server_name=host, server_port=port, share=share, auth=auth, root_path=root_path, mcp_server=mcp, quiet=quiet,
-        prevent_thread_lock=True, inbrowser=False, theme=theme.theme(), i18n=words.tables(),
-        head=f"<script>{script}</script>", css_paths=LOOKS / "style.css", favicon_path=LOOKS / "favicon.png",
-        footer_links=["api"], ssr_mode=False, run_history=False, enable_monitoring=False, pwa=False, show_error=False,
-        max_file_size=MAX_FILE, max_threads=2 * (RUNS + LINE),  # each run has one that follows it
-        app_kwargs={"middleware": [gate]},
-    )  # fmt: skip
+    return {
+        "auth": auth, "root_path": root_path, "mcp_server": mcp, "theme": theme.theme(), "i18n": words.tables(),
+        "head": f"<script>{script}</script>", "css_paths": LOOKS / "style.css", "favicon_path": LOOKS / "favicon.png",
+        "footer_links": ["api"], "ssr_mode": False, "run_history": False, "enable_monitoring": False, "pwa": False,
+        "show_error": False, "max_file_size": MAX_FILE, "app_kwargs": {
+            "middleware": [Middleware(Gate, names=names, texts=demo.texts, account=auth, **limits)]
+        },
+    }  # fmt: skip
+
+
+def opened(demo: gr.Blocks, url: str, auth: tuple[str, str] | None, mcp: bool) -> None:
+    """What is to be done once Gradio has made its app, which is reached at `url`."""
     demo.app.state_holder = Sessions()
     demo.app.state_holder.set_blocks(demo)
     if mcp:
         agents.show_pictures(demo)
         agents.log_in(demo, url, auth)
+
+
+def launch(
+    demo: gr.Blocks, *, host: str, port: int | None, share: bool = False, auth: tuple[str, str] | None = None,
+    root_path: str | None = None, mcp: bool = False, quiet: bool = False,
+) -> str:  # fmt: skip
+    """Serve the page in the background and give its local address."""
+    dressed = outfit(demo, auth, root_path, mcp)
+    _, url, _ = demo.launch(server_name=host, server_port=port, share=share, quiet=quiet, prevent_thread_lock=True,
+                            inbrowser=False, max_threads=demo.max_threads, **dressed)  # fmt: skip
+    opened(demo, url, auth, mcp)
     return url
+
+
+def mounted(demo: gr.Blocks, url: str, *, auth: tuple[str, str] | None, root_path: str | None, mcp: bool) -> FastAPI:
+    """The page as an ASGI app, for a server that is reached at `url`."""
+    app = gr.mount_gradio_app(FastAPI(openapi_url=None), demo, "/", **outfit(demo, auth, root_path, mcp))
+    demo.app = app.routes[-1].app
+    opened(demo, url, auth, mcp)
+    return app
 
 
 def live() -> bool:
@@ -259,7 +294,7 @@ def live() -> bool:
     return quick if settings.LIVE is None else settings.LIVE
 
 
-def warm_up() -> None:
+def warm_up(compute: Compute = compute) -> None:
     """Load torch and the built-in model, so that the first click need not wait for them, and see how quick they are."""
     global quick
     try:

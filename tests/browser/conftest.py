@@ -47,7 +47,15 @@ def browser() -> Iterator:
 
 @pytest.fixture(scope="session")
 def url(browser) -> Iterator[str]:
-    """The page over the real built-in model."""
+    """The page over the real built-in model; with GUIDANCE_TEST_SERVE set, the one that is served on Ray."""
+    if os.environ.get("GUIDANCE_TEST_SERVE"):
+        from guidance import settings
+        from tests.painters import joined, served
+
+        with joined(1):
+            served(1)
+            yield f"http://127.0.0.1:{settings.PORT}/"
+        return
     import torch
 
     from guidance.ui import page

@@ -20,7 +20,7 @@ from guidance.ui.runs.heard import listener
 
 log = logging.getLogger(__name__)
 
-RUNS = 2  # at once; the device takes one step at a time anyway, and more would make all of them wait
+RUNS = 2  # at once; a device takes one step at a time anyway, and more would make all of them wait
 LINE = 64  # that may wait; one more is turned away with a sentence
 KEPT, MOST_KEPT = 32_000_000, 200  # bytes and number of finished ones that can still be looked at, the last ones
 SHARE = 8  # of those that run and wait, a visitor of a public page
@@ -140,11 +140,12 @@ class Job:
 class Jobs:
     """All runs of a page: everybody's first one, then everybody's second, each in the order they were asked for.
 
-    `owner` tells who asks, and `share` is how many of the line are one's own at most, 0: any number.
+    `owner` tells who asks, and `share` is how many of the line are one's own at most, 0: any number. `runs` go on at
+    once.
     """
 
-    def __init__(self, owner: Callable[[], str] = str, share: int = 0):
-        self.owner, self.share = owner, share
+    def __init__(self, owner: Callable[[], str] = str, share: int = 0, runs: int = RUNS):
+        self.owner, self.share, self.runs = owner, share, runs
         self.jobs = OrderedDict[str, Job]()
         self.line: list[Job] = []  # running and waiting, as they were asked for
         self.moved = threading.Condition()
@@ -158,7 +159,7 @@ class Jobs:
             if work.waits:
                 mine = sum(other.owner == job.owner for other in self.line)
                 crowded = self.share and mine >= self.share
-                if crowded or len(self.line) >= RUNS + LINE:
+                if crowded or len(self.line) >= self.runs + LINE:
                     self.refused += 1
                     few = f"You have {self.share} runs in the line: wait for one of them, or stop it."
                     raise RecipeError(few if crowded else FULL)
@@ -209,7 +210,7 @@ class Jobs:
         ahead = -1
         with self.moved:
             while job.wanted:
-                before, ahead = ahead, max(0, self.ordered().index(job) + 1 - RUNS)
+                before, ahead = ahead, max(0, self.ordered().index(job) + 1 - self.runs)
                 if ahead == 0:
                     job.state = "running"
                     return True

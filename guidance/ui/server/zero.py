@@ -1,7 +1,6 @@
 """ZeroGPU, where a GPU is lent for seconds to a forked worker: arguments and yields travel through pickle."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
 
 from guidance import settings
 from guidance.fields import RecipeError
@@ -22,33 +21,32 @@ def duration(recipe: Recipe) -> int:
     return min(MOST, round(LEAST + seconds))
 
 
-def on_cpu(value: object) -> object:
-    """A tensor, or a dict of them, off the GPU; anything else as it is."""
-    if isinstance(value, dict):
-        return {name: part.cpu() for name, part in value.items()}
-    return value.cpu() if hasattr(value, "cpu") else value
+def told(compute: Compute, recipe: Recipe) -> Iterator:
+    """A recipe's frames for another process, and at most one sentence, the last."""
+    from guidance.engine import SENTENCES
+
+    try:
+        yield from compute(recipe)
+    except (RecipeError, *SENTENCES) as error:  # as an exception, its name alone may arrive
+        yield str(error)
+
+
+def heard(items: Iterator) -> Iterator:
+    """The frames of another process; RecipeError with the sentence that it says."""
+    for item in items:
+        if isinstance(item, str):
+            raise RecipeError(item)
+        yield item
 
 
 def lend(compute: Compute, gpu) -> Compute:
     """A compute function over one that `gpu`, which is spaces.GPU, runs in its worker."""
 
     @gpu(duration=duration)
-    def on_gpu(recipe: Recipe) -> Iterator:  # frames on the CPU, and at most one sentence, the last
-        from guidance.engine import SENTENCES
+    def on_gpu(recipe: Recipe) -> Iterator:
+        yield from told(compute, recipe)
 
-        try:
-            for frame in compute(recipe):
-                yield replace(frame, **{field.name: on_cpu(getattr(frame, field.name)) for field in fields(frame)})
-        except (RecipeError, *SENTENCES) as error:  # the worker would tell the name of its class alone
-            yield str(error)
-
-    def run(recipe: Recipe) -> Iterator:
-        for item in on_gpu(recipe):
-            if isinstance(item, str):
-                raise RecipeError(item)
-            yield item
-
-    return run
+    return lambda recipe: heard(on_gpu(recipe))
 
 
 def adapted(compute: Compute) -> Compute:

@@ -1,0 +1,218 @@
+"""The page over Ray Serve: one replica of the page, and painters that hold the models."""
+
+import asyncio
+import contextvars
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import partial
+
+import ray
+import torch
+from fastapi import FastAPI
+from ray import exceptions, serve
+from ray.serve import Application
+from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from guidance import progress, settings
+from guidance.engine import generate, held, network_of
+from guidance.fields import RecipeError
+from guidance.frame import Frame
+from guidance.models import catalogue
+from guidance.recipe import Recipe
+from guidance.scale import cluster
+from guidance.ui.runs.jobs import FULL, RUNS
+from guidance.ui.runs.painting import Compute
+from guidance.ui.server import zero
+
+APP = "guidance"
+AGAIN = 2  # times that a run begins anew where its painter has died
+GONE = "The machines that paint went away three times: try again in a minute."
+NETWORKS = 16  # that a painter is known to hold; its own cache keeps to its memory
+AT_ONCE, WAITING = 64, 256  # runs that take turns at a painter, and that wait for one at all of them
+TOLD = 0.5  # seconds between two times that it is said what is being loaded
+Loading = tuple[str, int, int]  # a name, bytes that are here, and of how many
+TARGET = 2  # runs at a painter, from which on there are to be more of them
+PATIENCE = 30  # seconds for what goes on when a painter is to end
+LOST = (exceptions.RayActorError, exceptions.WorkerCrashedError, exceptions.ObjectLostError, exceptions.NodeDiedError,
+        RayServeException)  # fmt: skip
+
+
+class Painter:
+    """A process that holds networks and paints. All runs take turns, a step at a time, on one thread."""
+
+    def __init__(self):
+        self.thread, self.since = ThreadPoolExecutor(1, "painter"), math.inf
+
+    async def work(self, function: Callable, *values: object) -> object:
+        """Call a function on the thread that works on the device."""
+        return await asyncio.get_running_loop().run_in_executor(self.thread, self.timed, function, *values)
+
+    def timed(self, function: Callable, *values: object) -> object:
+        """Call a function, and know since when it is at work."""
+        self.since = time.monotonic()
+        try:
+            return function(*values)
+        finally:
+            self.since = math.inf
+
+    async def check_health(self) -> None:
+        """RuntimeError when a step takes longer than a whole run may: Ray puts another painter in this one's place."""
+        if time.monotonic() - self.since > settings.DEADLINE:
+            raise RuntimeError("A step does not end.")
+
+    @serve.multiplexed(max_num_models_per_replica=NETWORKS)
+    async def network(self, name: str) -> object:
+        """A network, loaded; by this it is known who holds it."""
+        return await self.work(catalogue.get, name)
+
+    async def frames(self, recipe: Recipe) -> AsyncIterator[Frame | str | Loading]:
+        """A recipe's frames, and at most one sentence, the last; before them what is being loaded for it, if anything.
+
+        A run that is given up ends within a step.
+        """
+        steps = zero.told(partial(generate, deadline=settings.DEADLINE), recipe)
+        first = asyncio.ensure_future(self.first(steps))
+        try:
+            while not (await asyncio.wait([first], timeout=TOLD))[0]:
+                if loading := progress.latest():
+                    yield loading
+            item = await first
+            while item is not None:
+                yield item
+                item = await self.work(next, steps, None)
+        finally:
+            first.cancel()
+            self.thread.submit(steps.close)
+
+    async def first(self, steps: Iterator[Frame | str]) -> Frame | str | None:
+        """The first frame of a run, once its network is there."""
+        with suppress(Exception):  # the run will meet the same and say so
+            await self.network(serve.get_multiplexed_model_id())
+        return await self.work(next, steps, None)
+
+    async def held(self) -> tuple[list[tuple[str, int]], int]:
+        """The networks in this painter's memory, and what they may take."""
+        return held()
+
+
+def computed(handle: DeploymentHandle) -> Compute:
+    """A page's compute function over the painters of a handle."""
+
+    def run(recipe: Recipe) -> Iterator[Frame]:
+        seen = 0
+        for left in reversed(range(1 + AGAIN)):
+            try:
+                for frame in zero.heard(streamed(handle, recipe)):
+                    if frame.step > seen:  # the same steps, the same pixels
+                        seen = frame.step
+                        yield frame
+                return
+            except BackPressureError:
+                raise RecipeError(FULL) from None
+            except LOST:
+                if not left:
+                    raise RecipeError(GONE) from None
+
+    return run
+
+
+def streamed(handle: DeploymentHandle, recipe: Recipe) -> Iterator[Frame | str]:
+    """What a painter gives; closed, it is told to stop. What it loads is loaded here, for whoever asks."""
+    ask = handle.options(stream=True, multiplexed_model_id=network_of(recipe)).frames.remote
+    items = contextvars.Context().run(ask, recipe)  # not as a part of the request that began the run
+    try:
+        with ExitStack() as loading:
+            for item in items:
+                loading.close()
+                if isinstance(item, tuple):
+                    loading.enter_context(progress.loading(item[0]))
+                    progress.downloaded(*item)
+                else:
+                    yield item
+    finally:
+        items.cancel()
+
+
+def asked(handle: DeploymentHandle, name: str) -> Callable:
+    """A function over the painter that has the time, or if it dies another one."""
+
+    def ask(*values: object) -> object:
+        for left in reversed(range(1 + AGAIN)):
+            try:
+                return contextvars.Context().run(getattr(handle, name).remote, *values).result()
+            except BackPressureError:
+                raise RecipeError(FULL) from None
+            except LOST:
+                if not left:
+                    raise RecipeError(GONE) from None
+
+    return ask
+
+
+def page(most: int) -> FastAPI:
+    """The page over at most so many painters, in its replica."""
+    torch.set_num_threads(1)  # it only makes files of what others paint
+    from guidance.ui import app
+
+    pages, start = app.ready()
+    handle = serve.get_deployment_handle("Painter", APP)
+    compute, held = computed(handle), asked(handle, "held")
+    demo = pages.build(compute, held, runs=RUNS * most)
+    threading.Thread(target=pages.warm_up, args=(compute,), daemon=True).start()
+    return pages.mounted(demo, f"http://{settings.HOST}:{settings.PORT}/", auth=start.account(),
+                         root_path=settings.ROOT_PATH or None, mcp=settings.MCP)  # fmt: skip
+
+
+def application(painters: tuple[int, int], each: dict[str, int], kind: type[Painter] = Painter) -> Application:
+    """The page and its painters, from so many to so many of them, each with its share of the machines."""
+    few, most = painters
+    scale = {"min_replicas": few, "max_replicas": most, "target_ongoing_requests": TARGET}
+    many = {"autoscaling_config": scale} if most > few else {"num_replicas": few}
+    painter = serve.deployment(
+        kind, name="Painter", max_ongoing_requests=AT_ONCE, max_queued_requests=WAITING, ray_actor_options=each,
+        graceful_shutdown_timeout_s=PATIENCE, health_check_period_s=5, **many,
+    )  # fmt: skip
+    front = serve.deployment(
+        serve.ingress(lambda: page(most))(), name="Page", num_replicas=1, max_ongoing_requests=10_000,
+        ray_actor_options={"num_cpus": 0}, graceful_shutdown_timeout_s=PATIENCE,
+    )  # fmt: skip
+    return front.bind(painter.bind())
+
+
+def service(args: dict[str, object]) -> Application:
+    """The same as configuration files of Ray Serve ask for it: `replicas` as "1..8", `gpus` and `cores` of each."""
+    few, most = cluster.ends(str(args["replicas"]))
+    return application((few, most), cluster.share(int(args.get("gpus", 0)), 0, few, int(args.get("cores", 4)))[1])
+
+
+def begin(served: Application) -> str:
+    """Serve the page on the cluster that was joined; its address."""
+    with suppress(exceptions.GetTimeoutError):  # Ray waits no longer; serve.run does
+        serve.start(proxy_location="HeadOnly", http_options={"host": settings.HOST, "port": settings.PORT})
+    serve.run(served, name=APP, route_prefix="/")
+    return f"http://{settings.HOST}:{settings.PORT}/"
+
+
+def run(painters: str, cores: int) -> None:
+    """Serve the page until SIGINT or SIGTERM, and then what goes on to its end, unless it is asked again.
+
+    So many painters, "1..8" from one to eight, of so many processors; if that is empty and 0, one a GPU, or where there
+    are none one for four processors. RecipeError for what is no such number.
+    """
+    few, most = cluster.ends(painters) if painters else (None, None)
+    few, each = cluster.share(*cluster.join(), few, cores)
+    print(f"The page is at {begin(application((few, most or few), each))}", flush=True)
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: os._exit(128 + number) if ended.is_set() else ended.set())
+    ended.wait()
+    print("What goes on comes to its end; whoever asks twice does not wait.", flush=True)
+    serve.shutdown()
+    ray.shutdown()
