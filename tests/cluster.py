@@ -1,0 +1,178 @@
+"""How painting on Ray is judged: python -m tests.cluster [--only scaling,killed,batch,stop]; fails if it falls short.
+
+Wants a machine with two processors that has nothing else to do. A figure is the median of several rounds.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # one processor each
+
+import numpy as np
+from PIL import Image
+from pyarrow import parquet
+
+from guidance import images
+from guidance.bench import course_unet
+from guidance.engine import generate
+from guidance.recipe import ColorRecipe, DigitRecipe, Recipe, to_json
+from guidance.scale import serve
+from tests.painters import joined, served
+
+ROOT = Path(__file__).parent.parent
+
+
+def check(what: str, value: float, most: float) -> bool:
+    """Print a figure beside what it may be at most."""
+    print(f"{what}: {value:.3g} (at most {most:g}){'' if value <= most else '  TOO MUCH'}", flush=True)
+    return value <= most
+
+
+def steps(compute, recipe: Recipe) -> list[float]:
+    """When each step of a run was there."""
+    return [time.monotonic() for _ in compute(recipe)]
+
+
+def throughput(handle, clients: int, steps: int) -> float:
+    """Steps a second of so many clients' runs together, once all are under way."""
+    compute = serve.computed(handle)
+    with ThreadPoolExecutor(clients) as many:
+        runs = [many.submit(globals()["steps"], compute, ColorRecipe(steps=steps, seed=k, solver="ddim", size="native"))
+                for k in range(clients)]  # fmt: skip
+        times = sorted(time for run in runs for time in run.result())
+    times = times[len(times) // 10 : -len(times) // 10 or None]
+    return (len(times) - 1) / (times[-1] - times[0])
+
+
+def large(folder: Path) -> str:
+    """A model of 256 px with random weights, as diffusers keeps one."""
+    from diffusers import DDPMPipeline, DDPMScheduler
+
+    DDPMPipeline(course_unet(), DDPMScheduler()).save_pretrained(folder)
+    return str(folder)
+
+
+def step_seconds(compute, recipe: Recipe, rounds: int) -> float:
+    """The median of a step's seconds, the first of each run left out."""
+    found = []
+    for k in range(rounds):
+        times = steps(compute, recipe.replace(seed=k))
+        found += [b - a for a, b in zip(times[:-2], times[1:-1], strict=True)]
+    return statistics.median(found)
+
+
+def scaling(rounds: int) -> list[bool]:
+    """Two painters against one, and what Ray adds to a step."""
+    handle, good = served(1), []
+    small = ColorRecipe(steps=40, solver="ddim", size="native")
+    ratios, added = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        big = small.replace(model=large(Path(folder)), steps=8)
+        for recipe, name in ((small, "64 px"), (big, "256 px")):
+            pairs = []
+            for _ in range(rounds):  # by turns: a machine gets slower and faster
+                alone = step_seconds(generate, recipe, 1)
+                pairs.append((alone, step_seconds(serve.computed(handle), recipe, 1)))
+            extra = statistics.median(there - here for here, there in pairs[1:])
+            alone = statistics.median(here for here, _ in pairs[1:])
+            print(f"{name}: {1000 * alone:.1f} ms a step in one process, {1000 * extra:+.2f} ms on Ray")
+            added.append((extra, alone))
+    good.append(check("milliseconds that Ray adds to a step of 64 px", 1000 * added[0][0], 3))
+    good.append(check("share that Ray adds to a step of 256 px", added[1][0] / added[1][1], 0.05))
+    one = [throughput(handle, 2, 60) for _ in range(rounds)]
+    handle = served(2)
+    two = [throughput(handle, 2, 60) for _ in range(rounds)]
+    ratios = statistics.median(two[1:]) / statistics.median(one[1:]) / 2
+    print(f"one painter {statistics.median(one[1:]):.1f} steps a second, two {statistics.median(two[1:]):.1f}")
+    return [*good, check("what two painters of one processor fall short of twice one", 1 - ratios, 0.1)]
+
+
+def killed(rounds: int) -> list[bool]:
+    """A painter is killed under eight clients."""
+    handle, lost = served(2), 0
+    for round in range(rounds):
+        recipes = [ColorRecipe(color="gold", seed=100 * round + k, steps=12) for k in range(8)]
+        done, compute = threading.Semaphore(0), serve.computed(handle)
+
+        def run(recipe, done=done, compute=compute):
+            for frame in compute(recipe):  # noqa: B007
+                done.release()
+            return frame.images()
+
+        with ThreadPoolExecutor(8) as clients:
+            runs = [clients.submit(run, recipe) for recipe in recipes]
+            for _ in range(20):
+                done.acquire()
+            os.kill(handle.watched.remote().result()[0], signal.SIGKILL)
+            made = [run.result() for run in runs]
+        lost += sum(not np.array_equal(np.asarray(images(recipe)[0]), np.asarray(picture[0]))
+                    for recipe, picture in zip(recipes, made, strict=True))  # fmt: skip
+    return [check(f"pictures of {8 * rounds} that are lost or other", lost, 0)]
+
+
+def stop(rounds: int) -> list[bool]:
+    """A run is given up: the steps that its painter takes after that."""
+    handle, most = served(1), 0
+    for k in range(rounds):
+        with closing(serve.computed(handle)(ColorRecipe(steps=500, seed=k, solver="ddim"))) as frames:
+            for frame in frames:
+                if frame.step == 10:
+                    break
+            before = handle.watched.remote().result()[1]
+        time.sleep(2)
+        most = max(most, handle.watched.remote().result()[1] - before)
+    return [check("steps after a run is given up", most, 2)]
+
+
+def batch() -> list[bool]:
+    """500 recipes on Ray, the driver killed in the middle, against one process."""
+    asked = [DigitRecipe(digits=str(k % 10), seed=k, steps=4) if k % 5 else ColorRecipe(color="teal", seed=k, steps=2)
+             for k in range(500)]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        Path(folder, "many.jsonl").write_text("\n".join(map(to_json, asked)))
+        command = [sys.executable, "-m", "guidance", "batch", f"{folder}/many.jsonl", "--out", out, "--replicas", "2"]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as driver:
+            while len(list(out.glob("0*.png"))) < 200:
+                assert driver.poll() is None
+                time.sleep(0.05)
+            driver.kill()
+        time.sleep(5)  # the cluster ends with its driver
+        there = {path: path.stat().st_mtime_ns for path in out.glob("0*.png")}
+        time.sleep(2)
+        orphans = len(list(out.glob("0*.png"))) - len(there)
+        subprocess.run(command, cwd=ROOT, check=True)
+        table = parquet.read_table(out / "manifest.parquet").to_pylist()
+        twice = sum(path.stat().st_mtime_ns != when for path, when in there.items())
+        wrong = sum(not np.array_equal(np.asarray(Image.open(out / row["file"])), np.asarray(images(recipe)[0]))
+                    for row, recipe in zip(table, asked, strict=True))  # fmt: skip
+    return [check("pictures more or fewer than 500", abs(len(table) - 500), 0), check("made twice", twice, 0),
+            check("made with no driver", orphans, 0), check("other than in one process", wrong, 0)]  # fmt: skip
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parts = {"scaling": scaling, "killed": killed, "stop": stop}
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join([*parts, "batch"]))
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    asked = given.only.split(",")
+    good = batch() if "batch" in asked else []  # on a cluster of its own
+    with joined(4):
+        good += [one for name in asked if name in parts for one in parts[name](given.rounds)]
+    sys.exit(0 if all(good) else 1)
+
+
+if __name__ == "__main__":
+    main()
