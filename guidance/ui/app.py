@@ -63,6 +63,9 @@ def serve(given: argparse.Namespace) -> None:
     except OSError:
         sys.exit(f"guidance: The page cannot listen on {settings.HOST}, port {settings.PORT}: choose others with "
                  "--host and --port.")  # fmt: skip
+    except ValueError:  # Gradio's, where it cannot ask its own page whether it is up
+        sys.exit("guidance: The page does not answer on this machine: is a proxy in the way (set NO_PROXY to "
+                 "localhost,127.0.0.1), or the machine too busy?")  # fmt: skip
     if settings.SHARE and not demo.share_url:
         logging.warning("There is no public link: Gradio's servers cannot be reached. The page goes on at %s", url)
     if not settings.ZERO:  # there, only a worker may touch the GPU
