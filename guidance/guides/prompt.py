@@ -72,11 +72,11 @@ class Prompt(LossGuide):
                    "travel": 0, "candidates": 1, "stop": 1.0, "solver": "ddim", "eta": 0.0, "steps": 40},
     }  # fmt: skip
     hurry: ClassVar[int] = 6
-    later: ClassVar[dict[str, object]] = LossGuide.later | {"detail": 1.0}
+    later: ClassVar[dict[str, object]] = LossGuide.later | {"detail": 1.0, "view": "region"}
     form: ClassVar[tuple[str, ...]] = (
         "prompt", "image", "clip", "model", "text", "negative", "text_scale", "preset", "rule", "scale", "method",
         "weight", "cuts", "travel", "candidates", "start", "stop", "solver", "eta", "steps", "seed", "count", "batched",
-        "where", "mask", "size", "detail",
+        "where", "mask", "size", "detail", "view",
     )  # fmt: skip
 
     prompt: Annotated[str, BeforeValidator(sentence)] = field(
@@ -101,6 +101,11 @@ class Prompt(LossGuide):
         slider=(64, 1),
     )  # fmt: skip
 
+    view: Literal["whole", "region"] = field(
+        "whole", "What CLIP sees", "Of a prompt in a region: the whole picture, or the region alone.",
+        labels={"whole": "The whole picture", "region": "The region alone"},
+    )  # fmt: skip
+
     @model_validator(mode="before")
     @classmethod
     def renamed(cls, values: dict) -> dict:
@@ -115,6 +120,11 @@ class Prompt(LossGuide):
         if not any(weight for _, weight in self.targets):
             raise RecipeError("At least one part of the prompt must have a weight other than 0.")
         return self
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the CLIP is shown the whole picture where a region alone is bent: it knows whole landscapes best."""
+        return self.view == "whole"
 
     @property
     def targets(self) -> list[tuple[str, float]]:
