@@ -195,7 +195,7 @@ def test_runs_are_refused_to_those_who_skip_the_queue(url):
 
 
 def test_the_served_page_names_no_other_host(url):
-    config = httpx.get(f"{url}config").text
+    config = re.sub(r"base64,[\w+/=]+", "", httpx.get(f"{url}config").text)  # pictures may hold any letters
     html = httpx.get(url).text
     for served in (config, html.split("<body")[0].split("<script>window.gradio_config")[0]):
         assert "fonts.googleapis" not in served
