@@ -2,7 +2,6 @@
 
 import html
 import json
-from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -14,6 +13,7 @@ from guidance.guides.prompt import Prompt
 from guidance.models import clips
 from guidance.recipe import NO_RECIPE, DigitRecipe, Recipe, to_json
 from guidance.ui.html import words
+from guidance.ui.server.doors import Event
 from guidance.ui.tabs import blend
 from tests.fake import LISTED
 from tests.test_ui import FAKE, KINDS, Request, handlers, standing, text
@@ -178,7 +178,7 @@ def test_what_is_drawn_is_never_left_out():
 )
 def test_a_recipe_that_no_other_tab_says_all_of_comes_back_into_cards(recipe):
     (dropped,) = handlers("dropped")
-    updates = dropped.fn(SimpleNamespace(recipes=json.dumps([to_json(recipe)])), Request())
+    updates = dropped.fn(Event(None, {"recipes": json.dumps([to_json(recipe)])}), Request())
     assert updates[1].selected == "blend"
     values = changed(dropped, updates)
     assert set(values) == {"guides", "own", *blend.REST}
@@ -230,7 +230,7 @@ def test_what_a_tab_adds_is_its_guide_as_it_stands(place):
 def test_every_example_is_a_blend_that_its_cards_say():
     example = handlers("example")[-1]
     for index, cards in enumerate(blend.EXAMPLES.values()):
-        values = changed(example, example.fn(gr.EventData(None, {"index": index})))
+        values = changed(example, example.fn(Event(None, {"index": index})))
         recipe = asked(values.pop("guides"), **values).recipe
         assert recipe.guides == tuple(guides.find(card["guide"])(**{k: v for k, v in card.items() if k != "guide"})
                                       for card in cards)  # fmt: skip

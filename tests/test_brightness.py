@@ -158,7 +158,7 @@ def test_a_guide_from_elsewhere_steers_in_the_library(elsewhere):
     code = (
         "import numpy as np; from guidance import Prompt, Warmth, steer, guides\n"
         "red, blue = (np.mean([np.subtract(*np.asarray(picture, float).transpose(2, 0, 1)[[0, 2]]) for picture in\n"
-        "             steer('landscapes', Warmth(degree) + Prompt('hills') * 0.1, steps=4)]) for degree in (1, -1))\n"
+        "             steer('landscapes', Warmth(degree) + Prompt('hills') * 0.1, steps=8)]) for degree in (1, -1))\n"
         "assert red > blue + 30, (red, blue)\n"
         "print(*guides.every()); print(*guides.every())"
     )

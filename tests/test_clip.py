@@ -143,7 +143,7 @@ def test_weights_that_are_none(given):
         ({"candidates": 16, "count": 17}, "Pictures times candidates must be a whole number from 1 to 256."),
         ({"eta": 1.5}, "Eta must be a number from 0 to 1."),
         ({"scale": float("nan")}, "Scale must be a number from 0 to 1."),
-        ({"preset": "best"}, "Preset must be one of: live, fast, quality, course."),
+        ({"preset": "best"}, "Preset must be one of: fast, live, quality, course."),
         ({"clip": "hf-hub:who/what"}, "CLIP must be one of: landscapes, ViT-B-32/openai, ViT-B-16/openai, "
          "ViT-L-14/openai, ViT-B-32/laion2b_s34b_b79k, ViT-B-16-SigLIP/webli."),
         ({"travel": 2, "solver": "dpm++"},

@@ -61,7 +61,6 @@ def test_what_is_measured_are_recipes_that_paint():
     recipes = [*clip.WHOLE.values(), *clip.PARTS.values(), *digits.RECIPES, *sum(color.SETTINGS.values(), [])]
     assert all(isinstance(recipe, Recipe) for recipe in recipes)
     assert ColorRecipe() in color.SETTINGS["normalized, tone"]
-    assert clip.PASSES == 50
     passes = {"none": 15, "classifier": 15, "classifier-free": 15 + 9}
     assert {name: digits.passes(DigitRecipe(guidance=name)) for name in passes} == passes
     assert digits.passes(DigitRecipe(scale=1)) == digits.passes(DigitRecipe(scale=0)) == 15

@@ -224,7 +224,7 @@ def test_steer_is_there_however_it_is_imported():
 
 def test_a_run_is_shown_a_step_at_a_time(plain):
     guides = Prompt("hills") * 0.5 + Color("gold", start=0)
-    assert [guide.scale for guide in guides] == [0.04, 0.2]
+    assert [guide.scale for guide in guides] == [Prompt().scale / 2, 0.2]
     shown = [(frame.step, sorted(frame.losses), frame.images()[0].size) for frame in frames(plain, guides, steps=3)]
     assert shown[::2] == [(1, ["colour", "prompt"], (16, 16)), (3, ["colour", "prompt"], (16, 16))]
 

@@ -308,7 +308,7 @@ def test_json_that_is_no_recipe(text):
         ({"guides": [], "steps": {"a": 1}}, "Steps must be a whole number from 1 to 1,000."),
         ({"guides": [], "solver": ["ddim"]}, "Solver must be one of: ddim, dpm++, ddpm."),
         ({"guides": [{"guide": "color", "rule": {"a": 1}}]}, "Rule must be one of: normalized, course."),
-        ({"guides": [{"guide": "prompt", "preset": ["fast"]}]}, "Preset must be one of: live, fast, quality, course."),
+        ({"guides": [{"guide": "prompt", "preset": ["fast"]}]}, "Preset must be one of: fast, live, quality, course."),
         ({"guides": [{"guide": "digits", "guidance": {}}]},
          "Guidance must be one of: classifier-free, classifier, blind-classifier, none."),
         ({"guides": [{"guide": "color", "scale": 5}]}, "Scale must be a number from 0 to 1."),

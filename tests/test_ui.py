@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -26,6 +25,7 @@ from guidance.ui import page
 from guidance.ui.html import pictures, words
 from guidance.ui.runs import jobs, painting
 from guidance.ui.runs.runner import Runner
+from guidance.ui.server.doors import Event
 from guidance.ui.tabs import color, controls, digits, prompt
 from guidance.ui.tabs.guide import COUNT, PAINTED, beside
 from tests.fake import LISTED, PAGE, WRONG, Fake
@@ -313,7 +313,7 @@ def test_the_leading_field_and_the_rule_keep_the_slider_in_range(kind):
 def test_an_example_sets_what_it_names_and_all_that_it_touches(place, own):
     handler, kind, tab = handlers("example")[place], KINDS[place], runner(KINDS[place])
     for index, wanted in enumerate(own.examples.values()):
-        updates = handler.fn(gr.EventData(None, {"index": index}))
+        updates = handler.fn(Event(None, {"index": index}))
         assert len(updates) == len(handler.outputs)
         named = {tab.names[control]: getattr(update, "value", update) for control, update in
                  zip(handler.outputs, updates, strict=True)}  # fmt: skip
@@ -352,7 +352,7 @@ def test_the_controls_are_those_of_the_fields_and_stand_at_their_defaults(kind):
 def test_a_recipe_that_comes_back_stands_in_the_controls_of_its_tab(recipe):
     kind = type(recipe.guides[0]) if recipe.guides else Color
     (dropped,), tab = handlers("dropped"), runner(kind)
-    event = SimpleNamespace(recipes=json.dumps([to_json(recipe)]))
+    event = Event(None, {"recipes": json.dumps([to_json(recipe)])})
     notice, tabs, *updates = dropped.fn(event, Request())
     assert (notice, tabs.selected) == ("", guides.endpoint(kind))
     changed = {control: getattr(update, "value", update) for control, update in
@@ -372,7 +372,7 @@ def test_a_recipe_that_comes_back_stands_in_the_controls_of_its_tab(recipe):
 )  # fmt: skip
 def test_what_is_no_recipe_for_a_tab_is_answered_by_a_sentence_and_keeps_no_other_from_coming_back(texts, expected):
     (dropped,), (recalled,) = handlers("dropped"), handlers("recalled")
-    notice, *updates = dropped.fn(SimpleNamespace(recipes=json.dumps(texts)), Request())
+    notice, *updates = dropped.fn(Event(None, {"recipes": json.dumps(texts)}), Request())
     assert text(notice) == expected
     assert updates == [gr.skip()] * (len(dropped.outputs) - 1)
     tabs, *updates = recalled.fn(json.dumps([*texts, to_json(DigitRecipe(digits="7"))]))

@@ -61,10 +61,10 @@ class Prompt(LossGuide):
     leading: ClassVar[str] = "preset"
     # What a preset brings unless a recipe says otherwise, to the guide and the sampler; "course" is the notebook's.
     brings: ClassVar[dict[str, dict]] = {
-        "live": {"rule": "normalized", "scale": 0.15, "method": "shortcut", "weight": "constant", "cuts": 4,
-                 "detail": 4.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 6},
         "fast": {"rule": "normalized", "scale": 0.13, "method": "shortcut", "weight": "constant", "cuts": 4,
                  "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.8, "solver": "dpm++", "eta": 0.0, "steps": 12},
+        "live": {"rule": "normalized", "scale": 0.15, "method": "shortcut", "weight": "constant", "cuts": 4,
+                 "detail": 4.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 6},
         "quality": {"rule": "normalized", "scale": 0.1, "method": "shortcut", "weight": "constant", "cuts": 4,
                     "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0,
                     "steps": 30},
@@ -92,7 +92,7 @@ class Prompt(LossGuide):
     )  # fmt: skip
     preset: Literal[tuple(brings)] = field(
         "fast", "Preset", "Quality takes three times as long as Fast and finds more, Live half as long and finds less.",
-        front=True, labels={"live": "Live", "fast": "Fast", "quality": "Quality", "course": "The course's"},
+        front=True, labels={"fast": "Fast", "live": "Live", "quality": "Quality", "course": "The course's"},
     )  # fmt: skip
     cuts: int | None = field(None, "Cuts", "Random crops that CLIP judges a step.", 1, 64, slider=(64, 1))
     detail: float | None = field(
