@@ -6,6 +6,7 @@ python -m tests.shots          # all of them; or those of some tabs: python -m t
 import sys
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from guidance import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, images
@@ -80,6 +81,7 @@ def first() -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # what a CLIP guides depends on their number a little, and tests have one
     for name in RECIPES:
         if name.split("-")[0] in (sys.argv[1:] or name):
             for path, recipe in pair(name).items():

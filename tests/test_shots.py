@@ -21,7 +21,7 @@ def test_a_picture_on_the_page_is_made_again(path):
     with Image.open(path) as image:
         apart = abs(made - np.asarray(image.convert("RGB")))
     # The files are lossy, and what a CLIP guides is only near what it is on another processor.
-    assert apart.mean() < (20 if any(guide.name == "prompt" for guide in recipe.guides) else 4)
+    assert apart.mean() < (40 if any(guide.name == "prompt" for guide in recipe.guides) else 4)
 
 
 def test_they_are_large_and_light_and_there_are_no_others():
