@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import ray
+import torch
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
@@ -33,6 +34,15 @@ def until(true, seconds=120):
     while not true():
         assert time.monotonic() < end
         time.sleep(0.1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """What stands beside the painters' pictures is painted by one thread, as each of them has one processor."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
