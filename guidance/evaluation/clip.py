@@ -46,6 +46,7 @@ PARTS = {
         "no time travel": {"travel": 0}, "eta 0": {"eta": 0.0}, "eta 1": {"eta": 1.0}}.items()},
 }  # fmt: skip
 
+
 def prompts(count: int = 160, seed: int = 1) -> list[Asked]:
     """Prompts with the attributes they name: three in eight name one, the others two to four that occur together."""
     words, made = random.Random(seed), []

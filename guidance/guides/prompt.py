@@ -100,7 +100,6 @@ class Prompt(LossGuide):
         "How fine the structure is that the shortcut may bend while there is noise: 1 is Wiener's filter.", 1, 64,
         slider=(64, 1),
     )  # fmt: skip
-
     view: Literal["whole", "region"] = field(
         "whole", "What CLIP sees", "Of a prompt in a region: the whole picture, or the region alone.",
         labels={"whole": "The whole picture", "region": "The region alone"},

@@ -43,7 +43,7 @@ def arithmetic() -> None:
     print(f"A painter here: {where}, {most} pictures at once, {EUROS[where]:.2f} euros an hour\n")
     print("| recipe | s a step | painters | pictures a second | pictures for a euro | runs a second one page carries |")
     print("|---|---|---|---|---|---|")
-    recipes = {"a colour": ColorRecipe(count=most), "a prompt, quick": ClipRecipe(preset="quick", count=most)}
+    recipes = {"a colour": ColorRecipe(count=most), "a prompt": ClipRecipe(count=most)}
     for name, recipe in recipes.items():
         taken, frames = seconds(recipe)
         page = carried(recipe, frames)

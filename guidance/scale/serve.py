@@ -102,23 +102,28 @@ class Painter:
         return held()
 
 
+def anew(begin: Callable[[], Iterator]) -> Iterator:
+    """What `begin` gives, begun again on another painter where one dies; RecipeError, with a sentence, at last."""
+    for left in reversed(range(1 + AGAIN)):
+        try:
+            yield from begin()
+            return
+        except BackPressureError:
+            raise RecipeError(FULL) from None
+        except LOST:
+            if not left:
+                raise RecipeError(GONE) from None
+
+
 def computed(handle: DeploymentHandle) -> Compute:
     """A page's compute function over the painters of a handle."""
 
     def run(recipe: Recipe) -> Iterator[Frame]:
         seen = 0
-        for left in reversed(range(1 + AGAIN)):
-            try:
-                for frame in zero.heard(streamed(handle, recipe)):
-                    if frame.step > seen:  # the same steps, the same pixels
-                        seen = frame.step
-                        yield frame
-                return
-            except BackPressureError:
-                raise RecipeError(FULL) from None
-            except LOST:
-                if not left:
-                    raise RecipeError(GONE) from None
+        for frame in anew(lambda: zero.heard(streamed(handle, recipe))):
+            if frame.step > seen:  # the same steps, the same pixels
+                seen = frame.step
+                yield frame
 
     return run
 
@@ -144,14 +149,8 @@ def asked(handle: DeploymentHandle, name: str) -> Callable:
     """A function over the painter that has the time, or if it dies another one."""
 
     def ask(*values: object) -> object:
-        for left in reversed(range(1 + AGAIN)):
-            try:
-                return contextvars.Context().run(getattr(handle, name).remote, *values).result()
-            except BackPressureError:
-                raise RecipeError(FULL) from None
-            except LOST:
-                if not left:
-                    raise RecipeError(GONE) from None
+        call = getattr(handle, name).remote
+        return next(anew(lambda: iter([contextvars.Context().run(call, *values).result()])))
 
     return ask
 

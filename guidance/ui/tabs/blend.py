@@ -33,7 +33,7 @@ GOLD = "#3a2412 0.3, #8a5a1c 0.25, #dba520 0.3, #fff0c0 0.15"
 
 
 def prompt(words: str, where: str = "everywhere") -> dict:
-    """A card of a prompt that soon shows something."""
+    """A card of a prompt."""
     return {"guide": "prompt", "prompt": words, "where": where}
 
 
