@@ -247,7 +247,7 @@ def run_batch(options: argparse.Namespace) -> None:
 
 def run_serve(options: argparse.Namespace) -> None:
     """Serve the page on Ray until SIGINT or SIGTERM, which lets what goes on come to its end; a second one does not."""
-    app.told(options)
+    app.apply(options)
     if options.share:
         raise RecipeError("A link through Gradio's servers leads to one process: python app.py --share")
     _, start = app.ready()

@@ -270,7 +270,7 @@ def from_json(words: str, old: bool = True) -> Recipe:
     return Recipe(guides=tuple(kind(**kind.written(fields) if old else fields) for kind, fields in kinds), **values)
 
 
-def told(readings: Iterable[Reading]) -> str:
+def readings_json(readings: Iterable[Reading]) -> str:
     """Readings as JSON, each with whether it is met."""
     return json.dumps([reading._asdict() | {"met": reading.met} for reading in readings])
 
@@ -280,7 +280,7 @@ def png_info(recipe: Recipe, readings: Iterable[Reading] = ()) -> PngImagePlugin
     info = PngImagePlugin.PngInfo()
     info.add_text(KEY, to_json(recipe))
     if readings:
-        info.add_text(SEEN, told(readings))
+        info.add_text(SEEN, readings_json(readings))
     return info
 
 

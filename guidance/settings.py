@@ -57,7 +57,7 @@ def handed_on() -> dict[str, str]:
     return os.environ | {"GUIDANCE_TRAINED": str(TRAINED)} | ({} if INSTALLED.is_dir() else {"PYTHONPATH": path})
 
 
-def told() -> dict[str, str]:
+def for_others() -> dict[str, str]:
     """The same for processes on other machines: what is set for the project, and what options have changed by now."""
     changed = {"PUBLIC": PUBLIC, "HOST": HOST, "PORT": PORT, "AUTH": AUTH, "ROOT_PATH": ROOT_PATH, "MODEL": MODEL,
                "CLIP": CLIP, "MCP": MCP}  # fmt: skip

@@ -37,7 +37,7 @@ def joined(processors: int) -> Iterator[None]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         settings.PORT = free.getsockname()[1]
-    told = settings.told() | {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60", "OMP_NUM_THREADS": "1"}
+    told = settings.for_others() | {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60", "OMP_NUM_THREADS": "1"}
     ray.init(num_cpus=processors, include_dashboard=False, object_store_memory=STORE, log_to_driver=False,
              runtime_env={"env_vars": told})  # fmt: skip
     try:

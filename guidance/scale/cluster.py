@@ -54,7 +54,7 @@ def join() -> tuple[int, int]:
 
     serving = {name: value for name, value in os.environ.items() if name.startswith("RAY_SERVE_")}
     ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True,
-             runtime_env={"env_vars": settings.told() | serving})  # fmt: skip
+             runtime_env={"env_vars": settings.for_others() | serving})  # fmt: skip
     has = ray.cluster_resources()
     return int(has.get("GPU", 0)), int(has.get("CPU", 1))
 

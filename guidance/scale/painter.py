@@ -15,7 +15,7 @@ from guidance.engine import SENTENCES, network_of
 from guidance.fields import RecipeError
 from guidance.frame import Frame
 from guidance.models import catalogue
-from guidance.recipe import Recipe, told
+from guidance.recipe import Recipe, readings_json
 from guidance.scale import pictures
 from guidance.scale.company import paint, runs
 from guidance.scale.rows import Asked, recipe, words
@@ -104,7 +104,7 @@ class Painter:
         likely = [name for name, chance in seen.items() if chance > 0.5] or [max(seen, key=seen.get, default="")]
         row = {
             "row": place[0], "losses": json.dumps({name: value[k].item() for name, value in frame.losses.items()}),
-            "colour": cielab.mean(image), "shows": " ".join(likely), "readings": told(picture.readings(0, seen)),
-            "notes": " ".join(frame.notes), "seconds": round(seconds, 4),
+            "colour": cielab.mean(image), "shows": " ".join(likely),
+            "readings": readings_json(picture.readings(0, seen)), "notes": " ".join(frame.notes), "seconds": round(seconds, 4),
         }  # fmt: skip
         pictures.save(image, pictures.path(self.out, *place), picture.replace(weights=frame.weights), row)

@@ -77,7 +77,7 @@ class Painter:
 
         A run that is given up ends within a step.
         """
-        steps = zero.told(partial(generate, deadline=settings.DEADLINE), recipe)
+        steps = zero.itemized(partial(generate, deadline=settings.DEADLINE), recipe)
         first = asyncio.ensure_future(self.first(steps))
         try:
             while not (await asyncio.wait([first], timeout=TOLD))[0]:

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     serve(options(parser).parse_args(arguments))
 
 
-def told(given: argparse.Namespace) -> None:
+def apply(given: argparse.Namespace) -> None:
     """Have the settings be what the options say."""
     for name in vars(options(argparse.ArgumentParser()).parse_args([])):
         setattr(settings, name.upper(), getattr(given, name))
@@ -43,7 +43,7 @@ def told(given: argparse.Namespace) -> None:
 
 def serve(given: argparse.Namespace) -> None:
     """Serve the page as the options say, until SIGINT or SIGTERM."""
-    told(given)
+    apply(given)
     pages = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: leave(number, pages))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from guidance.guides.base import Reading
 from guidance.recipe import Recipe
-from guidance.ui.html.pictures import png_url, remembered, save, seen, told
+from guidance.ui.html.pictures import in_words, png_url, remembered, save, seen
 
 if TYPE_CHECKING:
     from guidance.ui.runs.painting import View
@@ -27,7 +27,7 @@ def cell(image: Image.Image, recipe: Recipe, reading: Reading, view: View) -> st
     seed, url = view.say(f"Seed {recipe.seed}"), png_url(image, recipe if view.keep else None)
     return (
         f'<div class="g-cell"><button type="button" class="g-tile" data-save="{escape(recipe.slug)}.png" '
-        f'title="{escape(f"{seed}. {told(reading, view.say)}")}"><img class="g-picture g-crisp" src="{url}" '
+        f'title="{escape(f"{seed}. {in_words(reading, view.say)}")}"><img class="g-picture g-crisp" src="{url}" '
         f'width="28" height="28" alt="{escape(seed)}"></button>{seen(reading, view.say)}</div>'
     )
 

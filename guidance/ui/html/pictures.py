@@ -34,14 +34,14 @@ def webp_url(image: Image.Image, quality: int = 80) -> str:
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def told(reading: Reading, say: Say) -> str:
+def in_words(reading: Reading, say: Say) -> str:
     """A reading in words."""
     return say(f"Asked for {reading.asked}, seen: {reading.seen}, {reading.sure:.0%} sure")
 
 
 def seen(reading: Reading, say: Say) -> str:
     """A reading as a tick or a cross, what is there, and how sure that is (HTML)."""
-    words = escape(told(reading, say))
+    words = escape(in_words(reading, say))
     return (
         f'<span class="g-seen" data-met="{str(reading.met).lower()}" role="img" aria-label="{words}" title="{words}">'
         f"{reading.mark} {escape(reading.seen)} <i>{reading.sure:.0%}</i></span>"

@@ -21,7 +21,7 @@ def duration(recipe: Recipe) -> int:
     return min(MOST, round(LEAST + seconds))
 
 
-def told(compute: Compute, recipe: Recipe) -> Iterator:
+def itemized(compute: Compute, recipe: Recipe) -> Iterator:
     """A recipe's frames for another process, and at most one sentence, the last."""
     from guidance.engine import SENTENCES
 
@@ -44,7 +44,7 @@ def lend(compute: Compute, gpu) -> Compute:
 
     @gpu(duration=duration)
     def on_gpu(recipe: Recipe) -> Iterator:
-        yield from told(compute, recipe)
+        yield from itemized(compute, recipe)
 
     return lambda recipe: heard(on_gpu(recipe))
 
