@@ -105,6 +105,7 @@ class Painter:
         row = {
             "row": place[0], "losses": json.dumps({name: value[k].item() for name, value in frame.losses.items()}),
             "colour": cielab.mean(image), "shows": " ".join(likely),
-            "readings": readings_json(picture.readings(0, seen)), "notes": " ".join(frame.notes), "seconds": round(seconds, 4),
+            "readings": readings_json(picture.readings(0, seen)), "notes": " ".join(frame.notes),
+            "seconds": round(seconds, 4),
         }  # fmt: skip
         pictures.save(image, pictures.path(self.out, *place), picture.replace(weights=frame.weights), row)
