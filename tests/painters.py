@@ -10,7 +10,7 @@ from ray import serve as ray_serve
 from ray.serve.handle import DeploymentHandle
 
 from guidance import settings
-from guidance.scale import serve
+from guidance.scale import cluster, serve
 
 STORE = 100_000_000  # bytes of the object store; Ray takes no fewer than 75 MB
 
@@ -23,7 +23,7 @@ class Watched(serve.Painter):
         self.steps = 0
 
     def timed(self, function, *values):
-        self.steps += function is next
+        self.steps += function is serve.step
         return super().timed(function, *values)
 
     async def watched(self) -> tuple[int, int]:
@@ -37,7 +37,7 @@ def joined(processors: int) -> Iterator[None]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         settings.PORT = free.getsockname()[1]
-    told = settings.for_others() | {"RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60", "OMP_NUM_THREADS": "1"}
+    told = cluster.settled() | {"OMP_NUM_THREADS": "1"}
     ray.init(num_cpus=processors, include_dashboard=False, object_store_memory=STORE, log_to_driver=False,
              runtime_env={"env_vars": told})  # fmt: skip
     try:
@@ -51,3 +51,9 @@ def served(painters: int) -> DeploymentHandle:
     """The page at settings.PORT, and so many painters of one processor each; their handle."""
     serve.begin(serve.application((painters, painters), {"num_cpus": 1}, Watched))
     return ray_serve.get_deployment_handle("Painter", serve.APP)
+
+
+def painting(painters: int) -> DeploymentHandle:
+    """The same without the page, beside whatever is served."""
+    name = f"painters {painters}"
+    return ray_serve.run(serve.painting((painters, painters), {"num_cpus": 1}, Watched), name=name, route_prefix=None)

@@ -87,6 +87,16 @@ def test_the_page_is_served_and_its_pictures_are_theirs(handle, tmp_path):
         client.predict(color="teal", steps=0, api_name="/color")
 
 
+def test_runs_at_once_are_spread_over_the_painters_whoever_holds_their_network(handle):
+    recipes = [ColorRecipe(steps=5, seed=seed) for seed in range(6)]
+    last(handle, recipes[0])
+    before = watched(handle)
+    with ThreadPoolExecutor(6) as clients:
+        list(clients.map(lambda recipe: last(handle, recipe), recipes))
+    each = dict.fromkeys(before, 3 * (5 + 1))  # for the end too
+    assert {process: steps - before[process] for process, steps in watched(handle).items()} == each
+
+
 def test_a_run_that_is_given_up_ends_within_two_steps(handle):
     before = sum(watched(handle).values())
     with closing(serve.computed(handle)(ColorRecipe(steps=200, seed=5))) as frames:

@@ -13,7 +13,16 @@ from guidance.scale.painter import Painter
 
 OLDEST = (2, 50)
 EXTRA = "pip install -U 'diffusion-guidance[ray]'"
-STORE = 500_000_000  # bytes that Ray may hold for what goes from process to process, where it is begun here
+RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": "500000000",  # for what goes from process to process
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as it is to be, or Ray warns of it
+    "RAY_max_direct_call_object_size": "1000000",  # bytes: a step of 64 px goes straight to the page
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # a busy machine begins slowly
+    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",
+}
 ROWS = {True: 64, False: 8}  # in one task, with GPUs and without: several networks' pictures, and a bar that moves
 CORES, MOST = 4, 10_000  # processors of a painter, and painters
 TASKS = 10_000  # more than so many, and Ray would have more to do with them than its workers
@@ -40,21 +49,23 @@ def needed() -> None:
         raise NoRay(f"This command needs ray: {EXTRA}")
 
 
-def join() -> tuple[int, int]:
-    """Join the cluster that RAY_ADDRESS names or that runs here, else begin one; its GPUs and its processors.
+def settled() -> dict[str, str]:
+    """Set what is not set yet, before Ray is imported: it tells nobody anything, and takes little for itself.
 
-    Nothing is told to anybody, and what is set here is set for all that work.
+    What is set here for the project and for Ray Serve, for the processes on other machines.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(STORE))
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "60")  # a busy machine begins slowly
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as it is to be, or Ray warns of it
+    for name, value in RAY.items():
+        os.environ.setdefault(name, value)
+    return settings.for_others() | {name: os.environ[name] for name in os.environ if name.startswith("RAY_SERVE_")}
+
+
+def join() -> tuple[int, int]:
+    """Join the cluster that RAY_ADDRESS names or that runs here, else begin one; its GPUs and its processors."""
+    told = settled()
     import ray
 
-    serving = {name: value for name, value in os.environ.items() if name.startswith("RAY_SERVE_")}
     ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True,
-             runtime_env={"env_vars": settings.for_others() | serving})  # fmt: skip
+             runtime_env={"env_vars": told})  # fmt: skip
     has = ray.cluster_resources()
     return int(has.get("GPU", 0)), int(has.get("CPU", 1))
 

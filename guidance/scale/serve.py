@@ -17,6 +17,7 @@ import torch
 from fastapi import FastAPI
 from ray import exceptions, serve
 from ray.serve import Application
+from ray.serve.config import RequestRouterConfig
 from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 
@@ -27,6 +28,7 @@ from guidance.frame import Frame
 from guidance.models import catalogue
 from guidance.recipe import Recipe
 from guidance.scale import cluster
+from guidance.scale.router import Router
 from guidance.ui.runs.jobs import FULL, RUNS
 from guidance.ui.runs.painting import Compute
 from guidance.ui.server import zero
@@ -42,6 +44,13 @@ TARGET = 2  # runs at a painter, from which on there are to be more of them
 PATIENCE = 30  # seconds for what goes on when a painter is to end
 LOST = (exceptions.RayActorError, exceptions.WorkerCrashedError, exceptions.ObjectLostError, exceptions.NodeDiedError,
         RayServeException)  # fmt: skip
+
+
+def step(steps: Iterator[Frame | str]) -> Frame | str | None:
+    """The next item of a run, with all that the device has to do for it done: packed, it waits for no other run."""
+    if isinstance(item := next(steps, None), Frame):
+        vars(item).update(x0=item.x0, seen=item.seen)
+    return item
 
 
 class Painter:
@@ -86,7 +95,7 @@ class Painter:
             item = await first
             while item is not None:
                 yield item
-                item = await self.work(next, steps, None)
+                item = await self.work(step, steps)
         finally:
             first.cancel()
             self.thread.submit(steps.close)
@@ -95,7 +104,7 @@ class Painter:
         """The first frame of a run, once its network is there."""
         with suppress(Exception):  # the run will meet the same and say so
             await self.network(serve.get_multiplexed_model_id())
-        return await self.work(next, steps, None)
+        return await self.work(step, steps)
 
     async def held(self) -> tuple[list[tuple[str, int]], int]:
         """The networks in this painter's memory, and what they may take."""
@@ -169,20 +178,25 @@ def page(most: int) -> FastAPI:
                          root_path=settings.ROOT_PATH or None, mcp=settings.MCP)  # fmt: skip
 
 
-def application(painters: tuple[int, int], each: dict[str, int], kind: type[Painter] = Painter) -> Application:
-    """The page and its painters, from so many to so many of them, each with its share of the machines."""
+def painting(painters: tuple[int, int], each: dict[str, int], kind: type[Painter] = Painter) -> Application:
+    """The painters, from so many to so many of them, each with its share of the machines."""
     few, most = painters
     scale = {"min_replicas": few, "max_replicas": most, "target_ongoing_requests": TARGET}
     many = {"autoscaling_config": scale} if most > few else {"num_replicas": few}
-    painter = serve.deployment(
+    return serve.deployment(
         kind, name="Painter", max_ongoing_requests=AT_ONCE, max_queued_requests=WAITING, ray_actor_options=each,
-        graceful_shutdown_timeout_s=PATIENCE, health_check_period_s=5, **many,
-    )  # fmt: skip
+        graceful_shutdown_timeout_s=PATIENCE, health_check_period_s=5,
+        request_router_config=RequestRouterConfig(request_router_class=Router), **many,
+    ).bind()  # fmt: skip
+
+
+def application(painters: tuple[int, int], each: dict[str, int], kind: type[Painter] = Painter) -> Application:
+    """The page over painters."""
     front = serve.deployment(
-        serve.ingress(lambda: page(most))(), name="Page", num_replicas=1, max_ongoing_requests=10_000,
+        serve.ingress(lambda: page(painters[1]))(), name="Page", num_replicas=1, max_ongoing_requests=10_000,
         ray_actor_options={"num_cpus": 0}, graceful_shutdown_timeout_s=PATIENCE,
     )  # fmt: skip
-    return front.bind(painter.bind())
+    return front.bind(painting(painters, each, kind))
 
 
 def service(args: dict[str, object]) -> Application:
