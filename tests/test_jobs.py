@@ -65,6 +65,21 @@ def test_a_run_goes_on_without_a_follower_and_is_found_by_its_key_again():
     assert followed(page, job.key) == followed(page, job.key) == {"status": "step 3"}
 
 
+def test_a_follower_is_woken_by_what_changes(monkeypatch):
+    monkeypatch.setattr(jobs, "TICK", 60)  # longer than anybody waits
+    page, work = Jobs(), Work(3)
+    job = page.start(work)
+
+    async def follow() -> list[str]:
+        seen = []
+        async for shown, _ in page.follow(job.key):
+            seen += shown.values()
+            work.go.release()
+        return seen
+
+    assert asyncio.run(asyncio.wait_for(follow(), 20)) == ["step 1", "step 2", "step 3"]
+
+
 def test_nobody_sees_a_run_without_its_key():
     page, work = Jobs(), Work()
     key = page.start(work).key

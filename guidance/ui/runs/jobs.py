@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 
 from guidance import progress
 from guidance.fields import RecipeError
@@ -26,7 +27,7 @@ KEPT, MOST_KEPT = 32_000_000, 200  # bytes and number of finished ones that can 
 SHARE = 8  # of those that run and wait, a visitor of a public page
 GRACE = 45.0  # seconds that a run goes on with nobody looking
 UNSEEN = 10.0  # and that one waits at which nobody has looked yet, and that somebody follows who does not listen
-TICK = 0.05  # seconds between two looks at a run
+TICK = 0.05  # seconds between two looks at a run in which nothing changes
 TRIM = 10.0  # and between two times that memory is given back
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
 FULL = "Too many people are painting right now: try again in a minute."
@@ -114,6 +115,7 @@ class Job:
         self.asked = self.begun = self.seen = time.monotonic()
         self.number = secrets.token_hex(4)  # in the log, where its key has no place
         self.follower: object = None  # the last one; a page that was loaded again has no use for another
+        self.wake: Callable[[], None] = lambda: None  # tells the follower that something has changed
 
     def look(self) -> None:
         """Somebody looks at it."""
@@ -123,7 +125,13 @@ class Job:
         """Change what is shown at some places."""
         if shown:
             self.shown |= {place: (self.version + 1, text) for place, text in shown.items()}
-            self.version += 1
+            self.changed()
+
+    def changed(self) -> None:
+        """Something has changed."""
+        self.version += 1
+        with suppress(RuntimeError):  # the follower's server has ended
+            self.wake()
 
     @property
     def size(self) -> int:
@@ -197,7 +205,7 @@ class Jobs:
             with self.moved:
                 self.ended[outcome] += 1
                 job.state = "over"
-                job.version += 1
+                job.changed()
                 if job.work.waits:
                     self.line.remove(job)
                 self.moved.notify_all()
@@ -251,10 +259,11 @@ class Jobs:
         Nothing is shown while nobody listens, and the last one that follows a run is the only one.
         """
         job, seen, listens = self.find(key), -1, listener()
-        me, heard = object(), time.monotonic()
+        me, heard, changed = object(), time.monotonic(), asyncio.Event()
         if job:
-            job.follower = me
+            job.follower, job.wake = me, partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         while job and job.follower is me:
+            changed.clear()
             if listens():
                 job.look()
                 heard = job.seen
@@ -268,4 +277,5 @@ class Jobs:
                     return
             elif time.monotonic() - heard > UNSEEN:
                 return
-            await asyncio.sleep(TICK)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(changed.wait(), TICK)
