@@ -135,6 +135,16 @@ def test_one_run_too_many_is_turned_away_with_a_sentence(monkeypatch):
     assert not page.line
 
 
+def test_a_line_that_is_closed_ends_what_goes_on_and_begins_nothing():
+    page, work = Jobs(), Work(1)
+    job = page.start(work)
+    assert page.close() == 1
+    with pytest.raises(RecipeError, match=r"^This server is about to close: try again in a minute\.$"):
+        page.start(Work())
+    work.go.release()
+    assert followed(page, job.key) == {"status": "step 1"} and page.close() == 0
+
+
 def test_a_run_that_nobody_follows_ends(monkeypatch):
     page, work = Jobs(), Work(50)
     job = page.start(work)

@@ -29,7 +29,7 @@ from guidance.models import catalogue
 from guidance.recipe import Recipe
 from guidance.scale import cluster
 from guidance.scale.router import Router
-from guidance.ui.runs.jobs import FULL, RUNS
+from guidance.ui.runs.jobs import FULL, RUNS, Jobs
 from guidance.ui.runs.painting import Compute
 from guidance.ui.server import zero
 
@@ -41,7 +41,8 @@ AT_ONCE, WAITING = 64, 256  # runs that take turns at a painter, and that wait f
 TOLD = 0.5  # seconds between two times that it is said what is being loaded
 Loading = tuple[str, int, int]  # a name, bytes that are here, and of how many
 TARGET = 2  # runs at a painter, from which on there are to be more of them
-PATIENCE = 30  # seconds for what goes on when a painter is to end
+PATIENCE = 30  # seconds for what goes on when all is to end
+TAKEN = 2  # and for visitors to take the last of it
 LOST = (exceptions.RayActorError, exceptions.WorkerCrashedError, exceptions.ObjectLostError, exceptions.NodeDiedError,
         RayServeException)  # fmt: skip
 
@@ -164,6 +165,20 @@ def asked(handle: DeploymentHandle, name: str) -> Callable:
     return ask
 
 
+lines: list[Jobs] = []  # of the page in this process
+
+
+class Page:
+    """The page's replica, apart from what Gradio answers."""
+
+    def __init__(self, painters: DeploymentHandle):
+        """They are asked for by name; Ray learns here that they belong together."""
+
+    async def close(self) -> int:
+        """Let nobody begin any more; how many runs go on or wait."""
+        return lines[0].close()
+
+
 def page(most: int) -> FastAPI:
     """The page over at most so many painters, in its replica."""
     torch.set_num_threads(1)  # it only makes files of what others paint
@@ -173,6 +188,7 @@ def page(most: int) -> FastAPI:
     handle = serve.get_deployment_handle("Painter", APP)
     compute, held = computed(handle), asked(handle, "held")
     demo = pages.build(compute, held, runs=RUNS * most)
+    lines.append(demo.line)
     threading.Thread(target=pages.warm_up, args=(compute,), daemon=True).start()
     return pages.mounted(demo, f"http://{settings.HOST}:{settings.PORT}/", auth=start.account(),
                          root_path=settings.ROOT_PATH or None, mcp=settings.MCP)  # fmt: skip
@@ -193,7 +209,7 @@ def painting(painters: tuple[int, int], each: dict[str, int], kind: type[Painter
 def application(painters: tuple[int, int], each: dict[str, int], kind: type[Painter] = Painter) -> Application:
     """The page over painters."""
     front = serve.deployment(
-        serve.ingress(lambda: page(painters[1]))(), name="Page", num_replicas=1, max_ongoing_requests=10_000,
+        serve.ingress(lambda: page(painters[1]))(Page), name="Page", num_replicas=1, max_ongoing_requests=10_000,
         ray_actor_options={"num_cpus": 0}, graceful_shutdown_timeout_s=PATIENCE,
     )  # fmt: skip
     return front.bind(painting(painters, each, kind))
@@ -213,6 +229,15 @@ def begin(served: Application) -> str:
     return f"http://{settings.HOST}:{settings.PORT}/"
 
 
+def drain() -> None:
+    """Let what goes on come to its end, for so long as there is patience, and nothing more begin."""
+    close, until = serve.get_deployment_handle("Page", APP).close, time.monotonic() + PATIENCE
+    with suppress(exceptions.RayError, RayServeException, TimeoutError):  # the page is gone already
+        while close.remote().result(timeout_s=PATIENCE) and time.monotonic() < until:
+            time.sleep(0.2)
+        time.sleep(TAKEN)
+
+
 def run(painters: str, cores: int) -> None:
     """Serve the page until SIGINT or SIGTERM, and then what goes on to its end, unless it is asked again.
 
@@ -227,5 +252,6 @@ def run(painters: str, cores: int) -> None:
         signal.signal(number, lambda number, frame: os._exit(128 + number) if ended.is_set() else ended.set())
     ended.wait()
     print("What goes on comes to its end; whoever asks twice does not wait.", flush=True)
+    drain()
     serve.shutdown()
     ray.shutdown()

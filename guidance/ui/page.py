@@ -187,7 +187,7 @@ def build(compute: Compute = compute, held: Held = held, runs: int = RUNS) -> gr
     # With api_open, a direct POST would skip the queue.
     demo.queue(api_open=False, max_size=LINE)
     demo.texts = {UP: up} | ({"/metrics": meter.text} if settings.METRICS and not settings.PUBLIC else {})
-    demo.runs = runs
+    demo.line = jobs
     demo._queue.sleep_when_free = 0.005  # seconds between two looks at the queue; 0.001 takes 4 % of a processor
     demo._queue.ANALYTICS_MAX_EVENTS = 0  # of which Gradio would keep a table, made anew at each event
     return demo
@@ -245,7 +245,7 @@ def begin_with(panels: list[stage.Panel], name: str, value: str) -> None:
 
 def outfit(demo: gr.Blocks, auth: tuple[str, str] | None, root_path: str | None, mcp: bool) -> dict[str, object]:
     """What Gradio is told of the page's looks and doors, whoever serves it."""
-    demo.max_threads = demo._queue.max_thread_count = 2 * (demo.runs + LINE)  # each run has one that follows it
+    demo.max_threads = demo._queue.max_thread_count = 2 * (demo.line.runs + LINE)  # each run has one that follows it
     script = "".join((LOOKS / name).read_text() for name in SCRIPTS)
     script = script.replace("(WORDS)", f"({json.dumps(words.CHINESE, ensure_ascii=False)})")
     script = script.replace("(GUIDES)", f"({blend.schema()})")

@@ -31,6 +31,7 @@ TICK = 0.05  # seconds between two looks at a run in which nothing changes
 TRIM = 10.0  # and between two times that memory is given back
 WENT_WRONG = "Something went wrong on our side; the run was stopped."
 FULL = "Too many people are painting right now: try again in a minute."
+CLOSING = "This server is about to close: try again in a minute."
 
 Shown = dict[str, str]  # what a run shows, by place; the places are the caller's
 
@@ -157,13 +158,16 @@ class Jobs:
         self.jobs = OrderedDict[str, Job]()
         self.line: list[Job] = []  # running and waiting, as they were asked for
         self.moved = threading.Condition()
+        self.closed = False  # to new runs
         self.ended, self.refused = Counter[str](), 0  # runs by their outcomes, and those that were not let in
         self.trimmed = time.monotonic()
 
     def start(self, work: Task) -> Job:
-        """Begin a run in a thread of its own; RecipeError when too many wait, or too many of one visitor's."""
+        """Begin a run in a thread of its own; RecipeError when too many wait, or of one's own, or it is closed."""
         job = Job(work, self.owner())
         with self.moved:
+            if self.closed:
+                raise RecipeError(CLOSING)
             if work.waits:
                 mine = sum(other.owner == job.owner for other in self.line)
                 crowded = self.share and mine >= self.share
@@ -180,6 +184,12 @@ class Jobs:
         context = contextvars.copy_context()  # carries whose request it is, which ZeroGPU asks for
         threading.Thread(target=context.run, args=(self.run, job), daemon=True).start()
         return job
+
+    def close(self) -> int:
+        """Begin nothing any more; how many runs go on or wait."""
+        with self.moved:
+            self.closed = True
+            return len(self.line)
 
     def run(self, job: Job) -> None:
         """A run's thread: wait for a turn, work, and let the next one go."""
