@@ -10,10 +10,12 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import httpx
+from gradio_client import Client
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,6 +74,35 @@ def live(page: Page) -> list[float]:
     return taken
 
 
+def delayed(page: Page, url: str) -> tuple[float, float]:
+    """Seconds that another visitor's run takes alone, and while here a slider is dragged, 40 moves in two seconds."""
+    other, taken = Client(url, verbose=False), {"alone": [], "beside": []}
+
+    def run(seed: int) -> float:
+        began = time.perf_counter()
+        other.predict(color="teal", seed=seed, steps=40, solver="ddim", count=4, api_name="/color")
+        return time.perf_counter() - began
+
+    slider = page.locator("#color-scale input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    with ThreadPoolExecutor(1) as visitor:
+        for k in range(6):  # the first pair is to warm up
+            taken["alone"].append(run(k))
+            going = visitor.submit(run, k)
+            page.mouse.move(box["x"] + 0.1 * box["width"], middle)
+            page.mouse.down()
+            for move in range(40):
+                page.mouse.move(box["x"] + (0.1 + 0.02 * move) * box["width"], middle)
+                page.wait_for_timeout(50)
+            page.mouse.up()
+            taken["beside"].append(going.result())
+            page.wait_for_selector("#color-halt[disabled]", state="attached", timeout=300_000)
+    alone, beside = (statistics.median(seconds[1:]) for seconds in taken.values())
+    return alone, beside
+
+
 def main() -> None:
     """Start the app as a user does and measure until its first paint, then from a click to the first preview."""
     imports()  # once to have the files in memory
@@ -106,12 +137,15 @@ def main() -> None:
                 print(f"First preview {time.perf_counter() - began:.2f} s after a click on Paint")
                 page.wait_for_selector('#color-view [data-state="final"]', timeout=300_000)
             moves = live(page)
+            alone, beside = delayed(page, url)
             app.terminate()
             told = subprocess.run([sys.executable, "-c", PASSES], capture_output=True, text=True, check=True, cwd=ROOT)
             step, run = map(float, told.stdout.split()[-2:])
             middle = statistics.median(moves)
             print(f"From a slider's move to the changed picture {middle:.2f} s ({min(moves):.2f} to {max(moves):.2f}): "
                   f"{middle / step:.1f} passes of the network, {1000 * (middle - run):.0f} ms more than the library")
+            print(f"Another visitor's run takes {alone:.2f} s alone and {beside:.2f} s beside a drag: "
+                  f"{beside / alone:.2f} x")  # fmt: skip
         finally:
             app.terminate()
             browser.close()

@@ -58,6 +58,7 @@ class Task(ABC):
     """Work for a visitor: what it shows, step by step, in their language, and how it failed if it did."""
 
     waits = True  # in the line for its turn; what does not must give way to those that do
+    rests = False  # whether there is nothing to stop by now
     what = "run"  # for the log, without what was asked for
     outcome = "done"  # when it ends by itself
 

@@ -27,7 +27,7 @@ from guidance.ui.runs.runner import Runner
 
 PREVIEW = 1 / 6  # seconds between previews; more often only costs bandwidth
 SHARE = 20  # of a run's time that previews may take: one in so many seconds
-REST, LINGER = 0.35, 3.0  # seconds without a move until a live run paints in all its steps, and until it ends
+REST, LINGER = 0.35, 10.0  # seconds without a move until a live run paints in all its steps, and until it ends
 LOOK = 0.05  # seconds between looks whether something has moved, or others still paint
 PLACES = ("view", "status", "recipe", "film")  # of what a run shows
 
@@ -235,10 +235,11 @@ class Live(Task):
         """What is asked for by now, again and again."""
         try:
             while self.open:
+                self.rests = False
                 self.moved.clear()
                 painting = self.painting
                 yield from self.patiently(self.soon(painting), False)  # dropped, it would show nothing to a quick hand
-                for part in (self.still(REST), painting.go(), self.still(LINGER)):
+                for part in (self.still(REST), painting.go(), self.resting()):
                     yield from self.patiently(part)
                 with self.lock:
                     self.open = self.moved.is_set()
@@ -251,6 +252,12 @@ class Live(Task):
         until = time.monotonic() + seconds
         while time.monotonic() < until and not self.moved.wait(LOOK):
             yield {}
+
+    def resting(self) -> Iterator[Shown]:
+        """Nothing, until something has changed or for a while: over the connection that is open, it is shown sooner."""
+        self.rests = True
+        yield {"rest": ""}  # no place, but who follows it looks
+        yield from self.still(LINGER)
 
     def patiently(self, steps: Iterator[Shown], dropped: bool = True) -> Iterator[Shown]:
         """Steps, if they are to be `dropped` until something has changed; none while others are being painted for."""

@@ -51,6 +51,7 @@ class Runner:
         job = self.jobs.find(key)
         async for shown, over in self.jobs.follow(key):
             changed = [shown.get(place, gr.skip()) for place in self.places]
-            yield *changed, gr.Button(interactive=over or not job.work.waits), gr.Button(interactive=not over)
+            rests = over or job.work.rests
+            yield *changed, gr.Button(interactive=over or not job.work.waits), gr.Button(interactive=not rests)
         # Gradio would empty what a generator that yields nothing could have changed.
         yield *[gr.skip()] * len(self.places), gr.Button(interactive=True), gr.Button(interactive=False)
