@@ -16,7 +16,7 @@ from guidance.ui.html import words
 from guidance.ui.server.doors import Event
 from guidance.ui.tabs import blend
 from tests.fake import LISTED
-from tests.test_ui import FAKE, KINDS, Request, handlers, standing, text
+from tests.test_ui import FAKE, KINDS, Request, handlers, recalled, standing, text
 from tests.test_words import SAME
 
 ANY = f"Guide must be one of: {', '.join(guides.every())}."
@@ -43,7 +43,10 @@ def asked(cards: object = BOTH, **changes: object):
 
 def changed(handler, updates: list) -> dict[str, object]:
     """The values of the tab's controls after a handler's updates, as far as it changes them."""
-    return {runner().names[control]: getattr(update, "value", update)
+    def value(update: object) -> object:
+        return update.get("value", update) if isinstance(update, dict) else getattr(update, "value", update)
+
+    return {runner().names[control]: value(update)
             for control, update in zip(handler.outputs, updates, strict=True)
             if control in runner().names and update != gr.skip()}  # fmt: skip
 
@@ -188,22 +191,20 @@ def test_a_recipe_that_no_other_tab_says_all_of_comes_back_into_cards(recipe):
 
 
 def test_what_a_visitor_left_comes_back_with_the_cards_that_are_off_or_half_typed():
-    (recalled,) = handlers("recalled")
     cards = json.dumps([{"guide": "color", "off": True}, {"guide": "prompt", "prompt": ""}])
     left = {"kind": "blend", "guides": cards, "own": True, "steps": 9, "seed": 5, "model": "landscapes"}
-    updates = recalled.fn(json.dumps([json.dumps(left)]))
-    values = changed(recalled, updates)
-    assert updates[0].selected == "blend"
+    spread, updates = recalled([json.dumps(left)])
+    values = changed(spread, updates)
+    assert updates[0]["selected"] == "blend"
     assert (values["guides"], values["own"], values["steps"], values["seed"]) == (cards, True, 9, 5)
 
 
 @pytest.mark.parametrize("wrong", [{"steps": "many"}, {"steps": [1]}, {"guides": [1]}, {"model": {}}, {"own": 3}])
 def test_nonsense_that_was_left_here_keeps_no_other_tab_from_coming_back(wrong):
-    (recalled,) = handlers("recalled")
     texts = [json.dumps({"kind": "blend", "guides": "[]"} | wrong), to_json(DigitRecipe(digits="7"))]
-    updates = recalled.fn(json.dumps(texts))
-    assert updates[0].selected == "digits"
-    assert changed(recalled, updates).get("guides", "[]") == "[]"
+    spread, updates = recalled(texts)
+    assert updates[0]["selected"] == "digits"
+    assert changed(spread, updates).get("guides", "[]") == "[]"
 
 
 def test_a_tab_adds_its_guide_to_the_cards():

@@ -209,21 +209,35 @@ def remember(notice: gr.HTML, tabs: gr.Tabs, panels: list[stage.Panel]) -> None:
             said = words.speaker(request)(sentence(error))
             return [pictures.status("error", said), *[gr.skip()] * len(outputs)]
 
-    def recalled(recipes: str) -> list:
+    def recalled(recipes: str) -> str:
         good = []
         with suppress(RecipeError):
             for text in stage.listed(recipes)[-len(panels):]:
                 with suppress(RecipeError):  # what a visitor left half typed, or an older version kept
                     good.append(come_back(panels, text))
-        return restore(panels, good)
+        told = map(as_told, outputs, restore(panels, good) if good else [])
+        return json.dumps(list(told), default=str)  # words of either language, as Gradio tells them
 
     gr.HTML("", js_on_load="guidance.connect(trigger)", elem_classes="g-hidden").select(
         dropped, None, [notice, *outputs], **stage.QUICK
     )
-    kept = gr.Textbox(visible=False)
-    gr.context.Context.root_block.load(
-        recalled, kept, outputs, js="() => guidance.recall()", preprocess=False, **stage.QUICK
-    ).then(None, None, None, js="() => guidance.stand()", api_visibility="private")
+    # Gradio's page keeps, at each event, the state of all that events of the server have ever set: these a script sets.
+    kept, told = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    found = gr.context.Context.root_block.load(
+        recalled, kept, told, js="() => guidance.recall()", preprocess=False, **stage.QUICK
+    )
+    spread = found.then(None, told, outputs, js="text => JSON.parse(text || '[]')", api_visibility="private")
+    spread.then(None, None, None, js="() => guidance.stand()", api_visibility="private")
+
+
+def as_told(component: gr.blocks.Block, update: object) -> dict[str, object]:
+    """An update as the browser takes it: a component's value, or what changes of the component."""
+    if isinstance(update, dict):  # gr.skip()
+        return update
+    changed = dict(update.constructor_args) if isinstance(update, gr.blocks.Block) else {"value": update}
+    if "value" in changed:
+        changed["value"] = component.postprocess(changed["value"])
+    return changed | {"__type__": "update"}
 
 
 def warning(recipe: Recipe, say: Say) -> str:
