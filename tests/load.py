@@ -25,6 +25,7 @@ from guidance import guides
 from guidance.guides.brightness import Brightness
 from guidance.guides.color import Color
 from guidance.recipe import Recipe, from_flat, read_png, to_json
+from guidance.ui.runs.jobs import FULL
 
 ROOT = Path(__file__).parent.parent
 SHARES = {"wait": 0.7, "cancel": 0.15, "leave": 0.15}  # of what a visitor does with a run
@@ -67,7 +68,11 @@ class Visitor(threading.Thread):
                 getattr(self, action)(name, values, recipe)
                 self.counts[action] += 1
             except Exception as error:
-                self.faults.append(f"{action} {name}: {type(error).__name__}: {error}")
+                if str(error) == FULL:  # said where the line is: so one waits a little
+                    self.counts["full"] += 1
+                    time.sleep(self.chance.random() * 10)
+                else:
+                    self.faults.append(f"{action} {name}: {type(error).__name__}: {error}")
 
     def wait(self, name: str, values: dict, recipe: Recipe) -> None:
         """Wait for the pictures; they must be those that were asked for."""
