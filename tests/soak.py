@@ -30,6 +30,7 @@ from PIL import Image
 import guidance
 from guidance.recipe import KEY, Recipe, from_json
 from guidance.training.trainer import plot
+from guidance.ui.runs.jobs import FULL
 from tests.hostile import VALUES
 from tests.load import Visitor, draw, serve
 
@@ -63,7 +64,11 @@ class Tab(threading.Thread):
                 getattr(self, action)()
                 self.counts[action] += 1
             except Exception as error:
-                self.faults.append(f"{action}: {type(error).__name__}: {error}")
+                if FULL in str(error):  # said where the line is: so one waits a little
+                    self.counts["full"] += 1
+                    time.sleep(self.chance.random() * 10)
+                else:
+                    self.faults.append(f"{action}: {type(error).__name__}: {error}")
 
     def told(self, **changes: object) -> list:
         """The values of the controls."""

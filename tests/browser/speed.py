@@ -66,7 +66,7 @@ def live(page: Page) -> list[float]:
       .addEventListener('input', () => { window.moved = performance.now(); }, true)""")
     box, taken = slider.bounding_box(), []
     for k in range(10):
-        page.evaluate(f"window.changed = ({MOVED})()")
+        page.evaluate(f"window.changed = ({MOVED})(); 0")  # not the promise, which would be waited for
         page.mouse.click(box["x"] + (0.15 + 0.07 * k) * box["width"], box["y"] + box["height"] / 2)
         taken.append(page.evaluate("window.changed") / 1000)
         page.wait_for_selector('#color-view [data-state="final"]', timeout=300_000)

@@ -165,7 +165,8 @@ def connect(
     if moves and not settings.PUBLIC:
         moved = gr.on(moves, runner.live, set(asked.values()), [key, places["status"]], preprocess=False,
                       trigger_mode="always_last", **QUICK)  # fmt: skip
-        rested = moved.then(runner.follow, key, watched, **WATCH)  # one is enough, however often something moves
+        # One is enough, however often something moves; where one run has just ended, the next is followed after that.
+        rested = moved.then(runner.follow, key, watched, trigger_mode="always_last", **WATCH)
         rested.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
     stop.click(runner.jobs.stop, key, None, **QUICK)
     paint.click(None, js=SHOW % name, api_visibility="private")
