@@ -320,7 +320,8 @@ def test_an_example_sets_what_it_names_and_all_that_it_touches(place, own):
     handler, kind, tab = handlers("example")[place], KINDS[place], runner(KINDS[place])
     for index, wanted in enumerate(own.examples.values()):
         updates = handler.fn(Event(None, {"index": index}))
-        assert len(updates) == len(handler.outputs)
+        if len(handler.outputs) == 1:  # where Gradio would take a list for the value
+            updates = [updates]
         named = {tab.names[control]: getattr(update, "value", update) for control, update in
                  zip(handler.outputs, updates, strict=True)}  # fmt: skip
         assert named == {name: to_flat(from_flat(kind, {"count": COUNT} | wanted))[name] for name in named}

@@ -94,7 +94,8 @@ def test_an_example_prompt_paints(page):
     small(page, "clip", 1, 2)
     page.get_by_role("button", name="a pine forest in the mist at dawn").click()
     status(page, "clip", "done")
-    assert "pine forest" in page.inner_text("#clip-view .g-legend")
+    assert page.inner_text("#clip-view .g-legend").startswith("a pine forest in the mist at dawn\n")
+    assert page.input_value("#clip-prompt textarea") == "a pine forest in the mist at dawn"
 
 
 def test_an_empty_prompt_is_answered_by_a_sentence(page):

@@ -149,7 +149,8 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
         wanted = event.picked("index", list(own.examples.values()))
         flat = to_flat(from_flat(kind, {"count": COUNT} | wanted))
         updates = dict(zip(form(kind), controls.restored(kind, flat), strict=True))
-        return [updates[key] for key in touched]
+        found = [updates[key] for key in touched]
+        return found if len(found) > 1 else found[0]  # of one control, Gradio takes a list for its value
 
     guided = [key for key in kind.model_fields if key not in hidden]
     touched = [key for key in names if key in guided] if own.dots else sorted(
