@@ -49,6 +49,15 @@ def draw(chance: random.Random) -> tuple[str, dict, Recipe]:
     return name, values, from_flat(guides.find(name), values)
 
 
+def failed(visitor: threading.Thread, what: str, error: Exception) -> None:
+    """Somebody failed at this: where the line is full, a person waits a little; anything else is a fault."""
+    if FULL in str(error):
+        visitor.counts["full"] += 1
+        time.sleep(visitor.chance.random() * 10)
+    else:
+        visitor.faults.append(f"{what}: {type(error).__name__}: {error}")
+
+
 class Visitor(threading.Thread):
     """One client that asks until the time is over."""
 
@@ -68,11 +77,7 @@ class Visitor(threading.Thread):
                 getattr(self, action)(name, values, recipe)
                 self.counts[action] += 1
             except Exception as error:
-                if str(error) == FULL:  # said where the line is: so one waits a little
-                    self.counts["full"] += 1
-                    time.sleep(self.chance.random() * 10)
-                else:
-                    self.faults.append(f"{action} {name}: {type(error).__name__}: {error}")
+                failed(self, f"{action} {name}", error)
 
     def wait(self, name: str, values: dict, recipe: Recipe) -> None:
         """Wait for the pictures; they must be those that were asked for."""

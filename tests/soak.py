@@ -30,9 +30,8 @@ from PIL import Image
 import guidance
 from guidance.recipe import KEY, Recipe, from_json
 from guidance.training.trainer import plot
-from guidance.ui.runs.jobs import FULL
 from tests.hostile import VALUES
-from tests.load import Visitor, draw, serve
+from tests.load import Visitor, draw, failed, serve
 
 DOES = {"paint": 0.5, "stop": 0.15, "close": 0.15, "drag": 0.1, "misbehave": 0.1}  # shares of what a tab does
 STEPS, CHECKED = 8, 60  # of a run; pictures compared at the end
@@ -64,11 +63,7 @@ class Tab(threading.Thread):
                 getattr(self, action)()
                 self.counts[action] += 1
             except Exception as error:
-                if FULL in str(error):  # said where the line is: so one waits a little
-                    self.counts["full"] += 1
-                    time.sleep(self.chance.random() * 10)
-                else:
-                    self.faults.append(f"{action}: {type(error).__name__}: {error}")
+                failed(self, action, error)
 
     def told(self, **changes: object) -> list:
         """The values of the controls."""

@@ -322,6 +322,7 @@ def test_an_example_sets_what_it_names_and_all_that_it_touches(place, own):
         updates = handler.fn(Event(None, {"index": index}))
         if len(handler.outputs) == 1:  # where Gradio would take a list for the value
             updates = [updates]
+        assert len(updates) == len(handler.outputs)
         named = {tab.names[control]: getattr(update, "value", update) for control, update in
                  zip(handler.outputs, updates, strict=True)}  # fmt: skip
         assert named == {name: to_flat(from_flat(kind, {"count": COUNT} | wanted))[name] for name in named}

@@ -22,6 +22,20 @@ def read(path):
     return recipe.replace(weights="")
 
 
+def drag(page) -> None:
+    """Drag the strength's slider on the Colour tab, 40 moves in two seconds, and let it go."""
+    slider = page.locator("#color-scale input[type=range]")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.1 * box["width"], middle)
+    page.mouse.down()
+    for k in range(40):
+        page.mouse.move(box["x"] + (0.1 + 0.02 * k) * box["width"], middle)
+        page.wait_for_timeout(50)
+    page.mouse.up()
+
+
 def missing(what: str) -> None:
     """Skip, or fail where the browser tests are required."""
     if os.environ.get("GUIDANCE_BROWSER_TESTS") == "required":

@@ -18,6 +18,8 @@ import httpx
 from gradio_client import Client
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.conftest import drag
+
 ROOT = Path(__file__).parent.parent.parent
 PORT = 7931
 MOVED = """() => new Promise(done => {
@@ -83,20 +85,11 @@ def delayed(page: Page, url: str) -> tuple[float, float]:
         other.predict(color="teal", seed=seed, steps=40, solver="ddim", count=4, api_name="/color")
         return time.perf_counter() - began
 
-    slider = page.locator("#color-scale input[type=range]")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    middle = box["y"] + box["height"] / 2
     with ThreadPoolExecutor(1) as visitor:
         for k in range(6):  # the first pair is to warm up
             taken["alone"].append(run(k))
             going = visitor.submit(run, k)
-            page.mouse.move(box["x"] + 0.1 * box["width"], middle)
-            page.mouse.down()
-            for move in range(40):
-                page.mouse.move(box["x"] + (0.1 + 0.02 * move) * box["width"], middle)
-                page.wait_for_timeout(50)
-            page.mouse.up()
+            drag(page)
             taken["beside"].append(going.result())
             page.wait_for_selector("#color-halt[disabled]", state="attached", timeout=300_000)
     alone, beside = (statistics.median(seconds[1:]) for seconds in taken.values())

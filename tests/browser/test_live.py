@@ -8,6 +8,7 @@ from PIL import Image
 
 from guidance import images
 from guidance.recipe import from_json
+from tests.browser.conftest import drag
 
 SEEN = """() => {
   window.seen = new Set();
@@ -23,16 +24,7 @@ def test_a_drag_shows_pictures_on_the_way_and_ends_in_the_one_of_the_last_move(p
     page.keyboard.press("Tab")
     page.check("#color-live input")
     page.evaluate(SEEN)
-    slider = page.locator("#color-scale input[type=range]")
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + 0.1 * box["width"], middle)
-    page.mouse.down()
-    for k in range(40):
-        page.mouse.move(box["x"] + (0.1 + 0.02 * k) * box["width"], middle)
-        page.wait_for_timeout(50)
-    page.mouse.up()
+    drag(page)
     scale = page.input_value("#color-scale input[type=number]")
     page.wait_for_selector('#color-view [data-state="final"]')
     page.wait_for_function(f"JSON.parse(document.querySelector('#color-view [data-recipe]')?.dataset.recipe || '{{}}')"

@@ -93,6 +93,7 @@ def test_an_example_prompt_paints(page):
     open_tab(page, "Prompt", "clip")
     small(page, "clip", 1, 2)
     page.get_by_role("button", name="a pine forest in the mist at dawn").click()
+    page.wait_for_selector('#clip-view .g-legend:has-text("pine forest")')  # with Live on, others may be done before
     status(page, "clip", "done")
     assert page.inner_text("#clip-view .g-legend").startswith("a pine forest in the mist at dawn\n")
     assert page.input_value("#clip-prompt textarea") == "a pine forest in the mist at dawn"

@@ -116,8 +116,7 @@ class Job:
         self.stopping = False
         self.asked = self.begun = self.seen = time.monotonic()
         self.number = secrets.token_hex(4)  # in the log, where its key has no place
-        self.follower: object = None  # the last one; a page that was loaded again has no use for another
-        self.wake: Callable[[], None] = lambda: None  # tells the follower that something has changed
+        self.follower: Callable[[], None] | None = None  # wakes the last one; after a reload no other is of use
 
     def look(self) -> None:
         """Somebody looks at it."""
@@ -132,8 +131,9 @@ class Job:
     def changed(self) -> None:
         """Something has changed."""
         self.version += 1
-        with suppress(RuntimeError):  # the follower's server has ended
-            self.wake()
+        if follower := self.follower:
+            with suppress(RuntimeError):  # its server has ended
+                follower()
 
     @property
     def size(self) -> int:
@@ -270,9 +270,10 @@ class Jobs:
         Nothing is shown while nobody listens, and the last one that follows a run is the only one.
         """
         job, seen, listens = self.find(key), -1, listener()
-        me, heard, changed = object(), time.monotonic(), asyncio.Event()
+        heard, changed = time.monotonic(), asyncio.Event()
+        me = partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
         if job:
-            job.follower, job.wake = me, partial(asyncio.get_running_loop().call_soon_threadsafe, changed.set)
+            job.follower = me
         while job and job.follower is me:
             changed.clear()
             if listens():

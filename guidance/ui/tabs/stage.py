@@ -25,12 +25,7 @@ from guidance.ui.server.doors import NOT_UNDERSTOOD, Event
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
 QUICK = {"queue": False} | PRIVATE  # for events that compute nothing
 WATCH = {"concurrency_limit": None, "queue": True} | PRIVATE  # that look at a run or at a picture
-# What has just been set is sent from the next frame on; a page that nobody sees has no frames.
-PRESS = """() => {
-  let press = () => { press = () => {}; document.getElementById('%s-paint').click(); };
-  requestAnimationFrame(() => requestAnimationFrame(() => press()));
-  setTimeout(() => press(), 500);
-}"""
+PRESS = "() => document.getElementById('%s-paint').click()"
 # On a narrow screen the pictures lie below the controls.
 SHOW = """() => {
   const line = document.getElementById('%s-status');
