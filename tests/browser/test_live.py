@@ -3,11 +3,13 @@
 import base64
 import io
 import threading
+import time
 
 from PIL import Image
 
 from guidance import images
 from guidance.recipe import from_json
+from guidance.ui.runs.painting import LINGER
 from tests.browser.conftest import drag
 
 SEEN = """() => {
@@ -34,7 +36,10 @@ def test_a_drag_shows_pictures_on_the_way_and_ends_in_the_one_of_the_last_move(p
     shown = page.get_attribute('#color-view img[alt^="Guided"]', "src").split(",")[1]
     alone = images(made.replace(weights=""))[0]
     assert Image.open(io.BytesIO(base64.b64decode(shown))).tobytes() == alone.tobytes()
-    page.wait_for_selector("#color-halt[disabled]")  # it has ended
+    page.wait_for_selector("#color-halt[disabled]")  # it rests, and ends after LINGER
+    until = time.monotonic() + 3 * LINGER
+    while threading.active_count() > before + 1 and time.monotonic() < until:
+        page.wait_for_timeout(100)
     assert threading.active_count() <= before + 1  # Gradio's own may come and go
 
 
