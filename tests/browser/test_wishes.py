@@ -35,9 +35,9 @@ def paint(page, name: str = "color") -> None:
 
 
 def ready(page) -> None:
-    """Wait until the page answers."""
-    page.wait_for_selector("#color-paint:not([disabled])")
-    page.wait_for_function("window.guidance.standing()")
+    """Wait until the page answers and stands as it was left, on whatever tab that was."""
+    page.wait_for_function("window.guidance?.standing()")
+    page.wait_for_selector("#color-paint:not([disabled])", state="attached")
 
 
 def link(page, recipe, url: str) -> None:
