@@ -26,7 +26,7 @@ from guidance import images
 from guidance.bench import course_unet
 from guidance.engine import generate
 from guidance.recipe import ColorRecipe, DigitRecipe, Recipe, to_json
-from guidance.scale import serve
+from guidance.scale import remote
 from tests.painters import joined, painting, served
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +45,7 @@ def steps(compute, recipe: Recipe) -> list[float]:
 
 def throughput(handle, clients: int, steps: int) -> float:
     """Steps a second of so many clients' runs together, while all are under way."""
-    compute = serve.computed(handle)
+    compute = remote.computed(handle)
     with ThreadPoolExecutor(clients) as many:
         runs = [many.submit(globals()["steps"], compute, ColorRecipe(steps=steps, seed=k, solver="ddim", size="native"))
                 for k in range(clients)]  # fmt: skip
@@ -82,7 +82,7 @@ def scaling(rounds: int) -> list[bool]:
             pairs = []
             for _ in range(rounds):  # by turns: a machine gets slower and faster
                 alone = step_seconds(generate, recipe, 1)
-                pairs.append((alone, step_seconds(serve.computed(handle), recipe, 1)))
+                pairs.append((alone, step_seconds(remote.computed(handle), recipe, 1)))
             extra = statistics.median(there - here for here, there in pairs[1:])
             alone = statistics.median(here for here, _ in pairs[1:])
             print(f"{name}: {1000 * alone:.1f} ms a step in one process, {1000 * extra:+.2f} ms on Ray")
@@ -104,7 +104,7 @@ def killed(rounds: int) -> list[bool]:
     handle, lost = served(2), 0
     for round in range(rounds):
         recipes = [ColorRecipe(color="gold", seed=100 * round + k, steps=12) for k in range(8)]
-        done, compute = threading.Semaphore(0), serve.computed(handle)
+        done, compute = threading.Semaphore(0), remote.computed(handle)
 
         def run(recipe, done=done, compute=compute):
             for frame in compute(recipe):  # noqa: B007
@@ -126,7 +126,7 @@ def stop(rounds: int) -> list[bool]:
     """A run is given up: the steps that its painter takes after that."""
     handle, most = served(1), 0
     for k in range(rounds):
-        with closing(serve.computed(handle)(ColorRecipe(steps=500, seed=k, solver="ddim"))) as frames:
+        with closing(remote.computed(handle)(ColorRecipe(steps=500, seed=k, solver="ddim"))) as frames:
             for frame in frames:
                 if frame.step == 10:
                     break

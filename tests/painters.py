@@ -10,12 +10,12 @@ from ray import serve as ray_serve
 from ray.serve.handle import DeploymentHandle
 
 from guidance import settings
-from guidance.scale import cluster, serve
+from guidance.scale import cluster, replica, serve
 
 STORE = 100_000_000  # bytes of the object store; Ray takes no fewer than 75 MB
 
 
-class Watched(serve.Painter):
+class Watched(replica.Painter):
     """A painter that counts its steps."""
 
     def __init__(self):
@@ -23,7 +23,7 @@ class Watched(serve.Painter):
         self.steps = 0
 
     def timed(self, function, *values):
-        self.steps += function is serve.step
+        self.steps += function is replica.step
         return super().timed(function, *values)
 
     async def watched(self) -> tuple[int, int]:

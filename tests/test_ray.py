@@ -20,7 +20,7 @@ from pyarrow import parquet
 from guidance import generate, images, settings
 from guidance.fields import RecipeError
 from guidance.recipe import ColorRecipe, DigitRecipe, to_json
-from guidance.scale import batch, serve
+from guidance.scale import batch, remote
 from tests.painters import STORE, joined, served
 
 
@@ -61,20 +61,20 @@ def watched(handle):
 
 def last(handle, recipe):
     """The last frame of a recipe."""
-    *_, frame = serve.computed(handle)(recipe)
+    *_, frame = remote.computed(handle)(recipe)
     return frame
 
 
 def test_painters_give_the_pictures_of_a_run_alone_and_sentences(handle):
     recipes = [ColorRecipe(color="teal", steps=3, count=2), DigitRecipe(digits="27", steps=3)]
     for recipe in recipes:
-        frames = list(serve.computed(handle)(recipe))
+        frames = list(remote.computed(handle)(recipe))
         assert [frame.step for frame in frames] == [1, 2, 3] and frames[-1].weights
         assert same(frames[-1].images(), images(recipe))
     with pytest.raises(RecipeError, match="^nobody/nowhere"):
         last(handle, ColorRecipe(model="nobody/nowhere"))
     assert frames[-1].seen == [*generate(recipes[1])][-1].seen
-    assert serve.asked(handle, "held")()[1] > 0
+    assert remote.asked(handle, "held")()[1] > 0
 
 
 def test_the_page_is_served_and_its_pictures_are_theirs(handle, tmp_path):
@@ -99,7 +99,7 @@ def test_runs_at_once_are_spread_over_the_painters_whoever_holds_their_network(h
 
 def test_a_run_that_is_given_up_ends_within_two_steps(handle):
     before = sum(watched(handle).values())
-    with closing(serve.computed(handle)(ColorRecipe(steps=200, seed=5))) as frames:
+    with closing(remote.computed(handle)(ColorRecipe(steps=200, seed=5))) as frames:
         for frame in frames:
             if frame.step == 3:
                 break

@@ -10,7 +10,7 @@ from ray.serve.exceptions import BackPressureError
 from guidance import progress, settings
 from guidance.fields import RecipeError
 from guidance.recipe import ColorRecipe, DigitRecipe
-from guidance.scale import serve
+from guidance.scale import remote, replica
 from guidance.scale.cluster import ends, share
 from guidance.ui.runs.jobs import FULL
 from tests.fake import Frame
@@ -61,11 +61,11 @@ def frames(first, last):
 
 def test_a_run_goes_where_its_network_is_warm_and_its_frames_come_as_they_are():
     handle = Handle(stream := Items(frames(1, 5)))
-    assert [frame.step for frame in serve.computed(handle)(RECIPE)] == [1, 2, 3, 4, 5]
+    assert [frame.step for frame in remote.computed(handle)(RECIPE)] == [1, 2, 3, 4, 5]
     assert handle.asked == [(RECIPE,)] and handle.told == {"stream": True, "multiplexed_model_id": "landscapes"}
     assert stream.cancelled
     handle = Handle(Items(frames(1, 1)))
-    next(serve.computed(handle)(DigitRecipe(conditioning="channels")))
+    next(remote.computed(handle)(DigitRecipe(conditioning="channels")))
     assert handle.told["multiplexed_model_id"] == "digits/channels"
 
 
@@ -78,13 +78,13 @@ def test_what_a_painter_loads_is_told_until_the_first_frame_comes():
         said.append(progress.doing())
 
     said = []
-    assert len(list(serve.computed(Handle(Items(items())))(RECIPE))) == 5
+    assert len(list(remote.computed(Handle(Items(items())))(RECIPE))) == 5
     assert said == ["Loading landscapes", "Downloading ViT: 2 of 9 MB", ""]
 
 
 def test_a_run_that_is_given_up_is_cancelled():
     handle = Handle(stream := Items(frames(1, 5)))
-    run = serve.computed(handle)(RECIPE)
+    run = remote.computed(handle)(RECIPE)
     next(run)
     assert not stream.cancelled
     run.close()
@@ -93,17 +93,17 @@ def test_a_run_that_is_given_up_is_cancelled():
 
 def test_where_a_painter_dies_the_run_begins_again_and_no_step_is_shown_twice():
     handle = Handle(first := Items(frames(1, 3), DEAD), Items(frames(1, 2), DEAD), Items(frames(1, 5)))
-    assert [frame.step for frame in serve.computed(handle)(RECIPE)] == [1, 2, 3, 4, 5]
+    assert [frame.step for frame in remote.computed(handle)(RECIPE)] == [1, 2, 3, 4, 5]
     assert first.cancelled and len(handle.asked) == 3
 
 
 def test_a_run_begins_again_twice_and_then_a_sentence_is_said():
     handle = Handle(*(Items([], DEAD) for _ in range(4)))
-    with pytest.raises(RecipeError, match=f"^{serve.GONE}$"):
-        list(serve.computed(handle)(RECIPE))
+    with pytest.raises(RecipeError, match=f"^{remote.GONE}$"):
+        list(remote.computed(handle)(RECIPE))
     assert len(handle.asked) == 3
     handle = Handle(*(Items([], DEAD) for _ in range(2)), Items(["read"]))
-    assert serve.asked(handle, "read")([]) == "read"
+    assert remote.asked(handle, "read")([]) == "read"
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_a_run_begins_again_twice_and_then_a_sentence_is_said():
 )  # fmt: skip
 def test_a_full_line_and_a_run_that_fails_are_told_in_a_sentence(stream, said):
     with pytest.raises(RecipeError, match=f"^{said}$"):
-        list(serve.computed(Handle(stream))(RECIPE))
+        list(remote.computed(Handle(stream))(RECIPE))
 
 
-class Local(serve.Painter):
+class Local(replica.Painter):
     """A painter without Serve around it."""
 
     async def network(self, name):
@@ -141,7 +141,7 @@ def painted(recipe, take=None):
 
 
 def test_a_painter_gives_frames_that_travel_and_at_most_one_sentence(monkeypatch):
-    monkeypatch.setattr(serve.serve, "get_multiplexed_model_id", str)
+    monkeypatch.setattr(replica.serve, "get_multiplexed_model_id", str)
     found, _ = painted(ColorRecipe(steps=3, solver="ddim"))
     found = [item for item in found if not isinstance(item, tuple)]  # which say what is being loaded
     assert [frame.step for frame in found] == [1, 2, 3] and found[-1].images()[0].size == (256, 256)

@@ -1,16 +1,10 @@
 """The page over Ray Serve: one replica of the page, and painters that hold the models."""
 
-import asyncio
-import contextvars
-import math
 import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from functools import partial
+from contextlib import suppress
 
 import ray
 import torch
@@ -18,152 +12,21 @@ from fastapi import FastAPI
 from ray import exceptions, serve
 from ray.serve import Application
 from ray.serve.config import RequestRouterConfig
-from ray.serve.exceptions import BackPressureError, RayServeException
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from guidance import progress, settings
-from guidance.engine import generate, held, network_of
-from guidance.fields import RecipeError
-from guidance.frame import Frame
-from guidance.models import catalogue
-from guidance.recipe import Recipe
+from guidance import settings
 from guidance.scale import cluster
+from guidance.scale.remote import asked, computed
+from guidance.scale.replica import Painter
 from guidance.scale.router import Router
-from guidance.ui.runs.jobs import FULL, RUNS, Jobs
-from guidance.ui.runs.painting import Compute
-from guidance.ui.server import zero
+from guidance.ui.runs.jobs import RUNS, Jobs
 
 APP = "guidance"
-AGAIN = 2  # times that a run begins anew where its painter has died
-GONE = "The machines that paint went away three times: try again in a minute."
-NETWORKS = 16  # that a painter is known to hold; its own cache keeps to its memory
 AT_ONCE, WAITING = 64, 256  # runs that take turns at a painter, and that wait for one at all of them
-TOLD = 0.5  # seconds between two times that it is said what is being loaded
-Loading = tuple[str, int, int]  # a name, bytes that are here, and of how many
 TARGET = 2  # runs at a painter, from which on there are to be more of them
 PATIENCE = 30  # seconds for what goes on when all is to end
 TAKEN = 2  # and for visitors to take the last of it
-LOST = (exceptions.RayActorError, exceptions.WorkerCrashedError, exceptions.ObjectLostError, exceptions.NodeDiedError,
-        RayServeException)  # fmt: skip
-
-
-def step(steps: Iterator[Frame | str]) -> Frame | str | None:
-    """The next item of a run, with all that the device has to do for it done: packed, it waits for no other run."""
-    if isinstance(item := next(steps, None), Frame):
-        vars(item).update(x0=item.x0, seen=item.seen)
-    return item
-
-
-class Painter:
-    """A process that holds networks and paints. All runs take turns, a step at a time, on one thread."""
-
-    def __init__(self):
-        self.thread, self.since = ThreadPoolExecutor(1, "painter"), math.inf
-
-    async def work(self, function: Callable, *values: object) -> object:
-        """Call a function on the thread that works on the device."""
-        return await asyncio.get_running_loop().run_in_executor(self.thread, self.timed, function, *values)
-
-    def timed(self, function: Callable, *values: object) -> object:
-        """Call a function, and know since when it is at work."""
-        self.since = time.monotonic()
-        try:
-            return function(*values)
-        finally:
-            self.since = math.inf
-
-    async def check_health(self) -> None:
-        """RuntimeError when a step takes longer than a whole run may: Ray puts another painter in this one's place."""
-        if time.monotonic() - self.since > settings.DEADLINE:
-            raise RuntimeError("A step does not end.")
-
-    @serve.multiplexed(max_num_models_per_replica=NETWORKS)
-    async def network(self, name: str) -> object:
-        """A network, loaded; by this it is known who holds it."""
-        return await self.work(catalogue.get, name)
-
-    async def frames(self, recipe: Recipe) -> AsyncIterator[Frame | str | Loading]:
-        """A recipe's frames, and at most one sentence, the last; before them what is being loaded for it, if anything.
-
-        A run that is given up ends within a step.
-        """
-        steps = zero.itemized(partial(generate, deadline=settings.DEADLINE), recipe)
-        first = asyncio.ensure_future(self.first(steps))
-        try:
-            while not (await asyncio.wait([first], timeout=TOLD))[0]:
-                if loading := progress.latest():
-                    yield loading
-            item = await first
-            while item is not None:
-                yield item
-                item = await self.work(step, steps)
-        finally:
-            first.cancel()
-            self.thread.submit(steps.close)
-
-    async def first(self, steps: Iterator[Frame | str]) -> Frame | str | None:
-        """The first frame of a run, once its network is there."""
-        with suppress(Exception):  # the run will meet the same and say so
-            await self.network(serve.get_multiplexed_model_id())
-        return await self.work(step, steps)
-
-    async def held(self) -> tuple[list[tuple[str, int]], int]:
-        """The networks in this painter's memory, and what they may take."""
-        return held()
-
-
-def anew(begin: Callable[[], Iterator]) -> Iterator:
-    """What `begin` gives, begun again on another painter where one dies; RecipeError, with a sentence, at last."""
-    for left in reversed(range(1 + AGAIN)):
-        try:
-            yield from begin()
-            return
-        except BackPressureError:
-            raise RecipeError(FULL) from None
-        except LOST:
-            if not left:
-                raise RecipeError(GONE) from None
-
-
-def computed(handle: DeploymentHandle) -> Compute:
-    """A page's compute function over the painters of a handle."""
-
-    def run(recipe: Recipe) -> Iterator[Frame]:
-        seen = 0
-        for frame in anew(lambda: zero.heard(streamed(handle, recipe))):
-            if frame.step > seen:  # the same steps, the same pixels
-                seen = frame.step
-                yield frame
-
-    return run
-
-
-def streamed(handle: DeploymentHandle, recipe: Recipe) -> Iterator[Frame | str]:
-    """What a painter gives; closed, it is told to stop. What it loads is loaded here, for whoever asks."""
-    ask = handle.options(stream=True, multiplexed_model_id=network_of(recipe)).frames.remote
-    items = contextvars.Context().run(ask, recipe)  # not as a part of the request that began the run
-    try:
-        with ExitStack() as loading:
-            for item in items:
-                loading.close()
-                if isinstance(item, tuple):
-                    loading.enter_context(progress.loading(item[0]))
-                    progress.downloaded(*item)
-                else:
-                    yield item
-    finally:
-        items.cancel()
-
-
-def asked(handle: DeploymentHandle, name: str) -> Callable:
-    """A function over the painter that has the time, or if it dies another one."""
-
-    def ask(*values: object) -> object:
-        call = getattr(handle, name).remote
-        return next(anew(lambda: iter([contextvars.Context().run(call, *values).result()])))
-
-    return ask
-
 
 lines: list[Jobs] = []  # of the page in this process
 
