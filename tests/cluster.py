@@ -24,10 +24,9 @@ from pyarrow import parquet
 
 from guidance import images
 from guidance.bench import course_unet
-from guidance.engine import generate
-from guidance.recipe import ColorRecipe, DigitRecipe, Recipe, to_json
+from guidance.recipe import ColorRecipe, DigitRecipe, to_json
 from guidance.scale import remote
-from tests.painters import joined, painting, served
+from tests.painters import joined, painting, served, step_seconds, steps
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,16 +37,11 @@ def check(what: str, value: float, most: float) -> bool:
     return value <= most
 
 
-def steps(compute, recipe: Recipe) -> list[float]:
-    """When each step of a run was there."""
-    return [time.monotonic() for _ in compute(recipe)]
-
-
-def throughput(handle, clients: int, steps: int) -> float:
+def throughput(handle, clients: int, number: int) -> float:
     """Steps a second of so many clients' runs together, while all are under way."""
     compute = remote.computed(handle)
     with ThreadPoolExecutor(clients) as many:
-        runs = [many.submit(globals()["steps"], compute, ColorRecipe(steps=steps, seed=k, solver="ddim", size="native"))
+        runs = [many.submit(steps, compute, ColorRecipe(steps=number, seed=k, solver="ddim", size="native"))
                 for k in range(clients)]  # fmt: skip
         times = [run.result() for run in runs]
     first, last = max(run[0] for run in times), min(run[-1] for run in times)
@@ -62,30 +56,21 @@ def large(folder: Path) -> str:
     return str(folder)
 
 
-def step_seconds(compute, recipe: Recipe, rounds: int) -> float:
-    """The median of a step's seconds, the first of each run left out."""
-    found = []
-    for k in range(rounds):
-        times = steps(compute, recipe.replace(seed=k))
-        found += [b - a for a, b in zip(times[:-2], times[1:-1], strict=True)]
-    return statistics.median(found)
-
-
 def scaling(rounds: int) -> list[bool]:
     """Two painters against one, and what Ray adds to a step."""
     handle, good = served(1), []
     small = ColorRecipe(steps=40, solver="ddim", size="native")
     added = []
     with tempfile.TemporaryDirectory() as folder:
-        big = small.replace(model=large(Path(folder)), steps=8)
-        for recipe, name in ((small, "64 px"), (big, "256 px")):
+        big = small.replace(model=large(Path(folder)), steps=5)
+        for recipe, name, times in ((small, "64 px", 4 * rounds), (big, "256 px", rounds)):
             pairs = []
-            for _ in range(rounds):  # by turns: a machine gets slower and faster
-                alone = step_seconds(generate, recipe, 1)
-                pairs.append((alone, step_seconds(remote.computed(handle), recipe, 1)))
+            for _ in range(times):  # by turns, in the same process: a machine gets slower and faster
+                alone = handle.alone.remote(recipe).result()
+                pairs.append((alone, step_seconds(remote.computed(handle), recipe)))
             extra = statistics.median(there - here for here, there in pairs[1:])
             alone = statistics.median(here for here, _ in pairs[1:])
-            print(f"{name}: {1000 * alone:.1f} ms a step in one process, {1000 * extra:+.2f} ms on Ray")
+            print(f"{name}: {1000 * alone:.1f} ms a step in a painter, {1000 * extra:+.2f} ms from there to the page")
             added.append((extra, alone))
     good.append(check("milliseconds that Ray adds to a step of 64 px", 1000 * added[0][0], 3))
     good.append(check("share that Ray adds to a step of 256 px", added[1][0] / added[1][1], 0.05))
@@ -170,9 +155,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
     asked = given.only.split(",")
-    good = batch() if "batch" in asked else []  # on a cluster of its own
-    with joined(4):
-        good += [one for name in asked if name in parts for one in parts[name](given.rounds)]
+    good = batch() if "batch" in asked else []
+    for name in [name for name in parts if name in asked]:
+        with joined(4):
+            good += parts[name](given.rounds)
     sys.exit(0 if all(good) else 1)
 
 

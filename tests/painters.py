@@ -1,7 +1,9 @@
-"""Painters on Ray that tell what they do, for the tests."""
+"""Painters on Ray that tell what they do, for the tests, and what is measured of them."""
 
 import os
 import socket
+import statistics
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,9 +12,23 @@ from ray import serve as ray_serve
 from ray.serve.handle import DeploymentHandle
 
 from guidance import settings
+from guidance.engine import generate
+from guidance.recipe import Recipe
 from guidance.scale import cluster, replica, serve
+from guidance.ui.runs.painting import Compute
 
 STORE = 100_000_000  # bytes of the object store; Ray takes no fewer than 75 MB
+
+
+def steps(compute: Compute, recipe: Recipe) -> list[float]:
+    """When each step of a run was there."""
+    return [time.monotonic() for _ in compute(recipe)]
+
+
+def step_seconds(compute: Compute, recipe: Recipe) -> float:
+    """The median of a step's seconds, without the first and the last, which do more."""
+    times = steps(compute, recipe)
+    return statistics.median(b - a for a, b in zip(times[:-2], times[1:-1], strict=True))
 
 
 class Watched(replica.Painter):
@@ -29,6 +45,10 @@ class Watched(replica.Painter):
     async def watched(self) -> tuple[int, int]:
         """Its process, and the steps it has taken."""
         return os.getpid(), self.steps
+
+    async def alone(self, recipe: Recipe) -> float:
+        """Seconds of a step where nobody is shown it."""
+        return await self.work(step_seconds, generate, recipe)
 
 
 @contextmanager
