@@ -22,7 +22,7 @@ from guidance.ui import app
 
 EXTRAS = {"ray": "'diffusion-guidance[ray]'", "pyarrow": "pyarrow"}  # else what training needs
 BENCHES = {"bench": "guidance.bench", "memory": "guidance.bench", "arithmetic": "guidance.scale.arithmetic"}
-TRAININGS = ("landscapes", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
+TRAININGS = ("landscapes", "engravings", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
              "notebook-digits")  # fmt: skip
 
 
@@ -201,8 +201,8 @@ def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
     from guidance.training import clip, diffusion, digits, upscaler
 
-    runs = (diffusion.run, upscaler.run, diffusion.judge, clip.run, digits.run, digits.classifier, digits.judge,
-            digits.notebook)
+    runs = (diffusion.run, diffusion.engraved, upscaler.run, diffusion.judge, clip.run, digits.run,
+            digits.classifier, digits.judge, digits.notebook)
     run, given = dict(zip(TRAININGS, runs, strict=True))[options.network], taken(options, TRAIN)
     takes = signature(run).parameters
     data = {name: given[name] for name in takes if name in given}

@@ -19,6 +19,8 @@ RAY = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as it is to be, or Ray warns of it
     "RAY_max_direct_call_object_size": "1000000",  # bytes: a step of 64 px goes straight to the page
+    "RAY_prestart_worker_first_driver": "0",  # processes that wait for work which actors never leave them
+    "RAY_num_workers_soft_limit": "1",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # a busy machine begins slowly
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",

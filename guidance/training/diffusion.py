@@ -9,12 +9,15 @@ from tqdm import tqdm
 
 from guidance.atomic import save, written
 from guidance.frame import sheet
+from guidance.models import catalogue
 from guidance.models.attributes import ATTRIBUTES
 from guidance.models.networks import AttributeNetwork
+from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import DEVICE, Settings, save_half, train
 
-SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000}  # where each use of the painter starts
+# Where each use of the painter starts.
+SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000, "engravings": 70_000_000}
 
 
 def painted(use: str, count: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,6 +61,7 @@ FINE = ("stars", "boat", "aurora")  # what is learned last
 SHOWN = 36  # samples on a sheet
 TESTED = 4096  # unseen pictures that the judge is measured on
 SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
+ENGRAVED = Settings(Path("runs/engravings"), steps=8_000, learning_rate=3e-4, ema_decay=0.998)
 JUDGE = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
 
 
@@ -68,9 +72,27 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 3
     what is sampled, until the run is resumed for a while without.
     """
     torch.manual_seed(settings.seed)
-    unet, scheduler = build()
+    unet, _ = build()
     pool, truth = painted("diffusion", pictures, DEVICE)
-    weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
+    learn(unet, pool, settings, batch, truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine)
+
+
+def engraved(settings: Settings = ENGRAVED, *, pictures: int = 12_000, batch: int = 32) -> None:
+    """Train the landscapes that ship further on `pictures` engravings, and keep the same of the result."""
+    torch.manual_seed(settings.seed)
+    unet = catalogue.opened("landscapes", torch.float32).unet.to(memory_format=torch.contiguous_format)
+    parts = by_day(SEEDS["engravings"], pictures).split(64)
+    pool = torch.cat([((engrave(part.to(DEVICE)) + 1) * 127.5).round().byte() for part in tqdm(parts, desc="drawing")])
+    learn(unet.train().requires_grad_(True), pool, settings, batch)
+
+
+def learn(
+    unet: UNet2DModel, pool: torch.Tensor, settings: Settings, batch: int, rare: torch.Tensor | bool = False,
+    often: float = 1.0,
+) -> None:  # fmt: skip
+    """Train on a pool of pictures (N, 3, 64, 64) uint8, `rare` ones (N,) bool of them shown `often` times as often."""
+    _, scheduler = build()
+    weights = torch.where(torch.as_tensor(rare, device=pool.device).expand(len(pool)), often, 1.0)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
         here = {"generator": generator, "device": generator.device}

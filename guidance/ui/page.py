@@ -188,7 +188,7 @@ def build(compute: Compute = compute, held: Held = held, runs: int = RUNS) -> gr
     demo.queue(api_open=False, max_size=LINE)
     demo.texts = {UP: up} | ({"/metrics": meter.text} if settings.METRICS and not settings.PUBLIC else {})
     demo.line = jobs
-    demo._queue.sleep_when_free = 0.005  # seconds between two looks at the queue; 0.001 takes 4 % of a processor
+    demo._queue.sleep_when_free = 0.02  # seconds between two looks at the queue; 0.001 takes 4 % of a processor
     demo._queue.ANALYTICS_MAX_EVENTS = 0  # of which Gradio would keep a table, made anew at each event
     return demo
 

@@ -9,7 +9,9 @@ import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +21,7 @@ from gradio_client import Client
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser.conftest import drag
+from tests.soak import Tab
 
 ROOT = Path(__file__).parent.parent.parent
 PORT = 7931
@@ -76,9 +79,30 @@ def live(page: Page) -> list[float]:
     return taken
 
 
-def delayed(page: Page, url: str) -> tuple[float, float]:
-    """Seconds that another visitor's run takes alone, and while here a slider is dragged, 40 moves in two seconds."""
-    other, taken = Client(url, verbose=False), {"alone": [], "beside": []}
+def sent(tab: Tab) -> Callable[[], None]:
+    """The same drag as the page of another machine sends it, and follows what comes of it; what ends that."""
+    key, follower = "", threading.Thread()
+    for k in range(40):
+        until = time.perf_counter() + 0.05
+        made = tab.post("live", [*tab.told(live=True, count=1, scale=0.1 + 0.02 * k)[:-1], key])
+        if isinstance(made[0], str):
+            key, follower = made[0], threading.Thread(target=tab.follow, args=made[:1])
+            follower.start()
+        time.sleep(max(0, until - time.perf_counter()))
+
+    def end() -> None:
+        tab.post("stop", [key])
+        follower.join()
+
+    return end
+
+
+def delayed(page: Page, url: str) -> dict[str, float]:
+    """Seconds that another visitor's run takes alone, beside a drag from elsewhere, and beside one in this browser."""
+    other, tab = Client(url, verbose=False), Tab(f"{url}/", 0, 0)
+    hands = {"alone": lambda: None, "beside a drag from elsewhere": lambda: sent(tab),
+             "beside one in a browser on the same cores": lambda: drag(page)}  # fmt: skip
+    taken = {name: [] for name in hands}
 
     def run(seed: int) -> float:
         began = time.perf_counter()
@@ -86,14 +110,15 @@ def delayed(page: Page, url: str) -> tuple[float, float]:
         return time.perf_counter() - began
 
     with ThreadPoolExecutor(1) as visitor:
-        for k in range(6):  # the first pair is to warm up
-            taken["alone"].append(run(k))
-            going = visitor.submit(run, k)
-            drag(page)
-            taken["beside"].append(going.result())
-            page.wait_for_selector("#color-halt[disabled]", state="attached", timeout=300_000)
-    alone, beside = (statistics.median(seconds[1:]) for seconds in taken.values())
-    return alone, beside
+        for k in range(6):  # the first round is to warm up
+            for name, hand in hands.items():
+                going = visitor.submit(run, k)
+                end = hand()
+                taken[name].append(going.result())
+                if end:
+                    end()
+                page.wait_for_selector("#color-halt[disabled]", state="attached", timeout=300_000)
+    return {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}
 
 
 def main() -> None:
@@ -130,15 +155,15 @@ def main() -> None:
                 print(f"First preview {time.perf_counter() - began:.2f} s after a click on Paint")
                 page.wait_for_selector('#color-view [data-state="final"]', timeout=300_000)
             moves = live(page)
-            alone, beside = delayed(page, url)
+            others = delayed(page, url)
             app.terminate()
             told = subprocess.run([sys.executable, "-c", PASSES], capture_output=True, text=True, check=True, cwd=ROOT)
             step, run = map(float, told.stdout.split()[-2:])
             middle = statistics.median(moves)
             print(f"From a slider's move to the changed picture {middle:.2f} s ({min(moves):.2f} to {max(moves):.2f}): "
                   f"{middle / step:.1f} passes of the network, {1000 * (middle - run):.0f} ms more than the library")
-            print(f"Another visitor's run takes {alone:.2f} s alone and {beside:.2f} s beside a drag: "
-                  f"{beside / alone:.2f} x")  # fmt: skip
+            for name, seconds in others.items():
+                print(f"Another visitor's run {name}: {seconds:.2f} s, {seconds / others['alone']:.2f} x")
         finally:
             app.terminate()
             browser.close()
