@@ -40,6 +40,7 @@ PALETTES = (
 BANDS = (("#f0963c", "#14285a"), ("#78b4e6", "#3c6e32"), ("#28143c", "#c86428"), ("#e6c8d2", "#64788c"),
          ("#1e3c78", "#dcc896"))  # fmt: skip
 SKY = ("sun", "moon", "stars", "clouds", "aurora")
+HOURS = {*TIMES, "sun", "moon", "stars", "aurora"}  # what only a night or no night has tells the hour as well
 
 
 class Wish(NamedTuple):
@@ -108,10 +109,10 @@ def sketch(sky: str, ground: str) -> str:
 def blends(judge: torch.nn.Module, count: int = 40) -> list[tuple[str, list[Wish]]]:
     """The fixed set: a quarter each of colour, sketch or palette beside a prompt, and two prompts in two regions.
 
-    Beside colours no prompt names a colour or a time of day: the colour of a sky is its hour.
+    Beside colours no prompt names a colour, a time of day or what only some have: the colour of a sky is its hour.
     """
     words, made = random.Random(2), []
-    asked = [names for _, names in prompts(16 * count) if 1 <= len(names) <= 2 and not {*names} & {*TONES, *TIMES}]
+    asked = [names for _, names in prompts(16 * count) if 1 <= len(names) <= 2 and not {*names} & {*TONES, *HOURS}]
 
     def prompt(names: list[str], where: str = "everywhere") -> Wish:
         # A part of a landscape is where it is anywhere: the judge, which knows whole ones, looks at all of it.
