@@ -60,12 +60,14 @@ def browser() -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def url(browser) -> Iterator[str]:
+def url(browser, tmp_path_factory) -> Iterator[str]:
     """The page over the real built-in model; with GUIDANCE_TEST_SERVE set, the one that is served on Ray."""
     if os.environ.get("GUIDANCE_TEST_SERVE"):
         from guidance import settings
         from tests.painters import joined, served
 
+        os.environ["GUIDANCE_LIVE"] = "0"  # until a test turns it on, however quick the machine is
+        settings.TRAINED = tmp_path_factory.mktemp("trained")
         with joined(1):
             served(1)
             yield f"http://127.0.0.1:{settings.PORT}/"
