@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from diffusers import DDIMPipeline
+from diffusers import DDIMPipeline, UNet2DModel
 
 from guidance.models import clips
 from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
@@ -102,6 +102,15 @@ def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path, mon
     assert pipeline.unet.config.sample_size == 64
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
     assert (tmp_path / "samples-000002.png").exists() and (tmp_path / "history.json").exists()
+
+
+def test_engravings_begin_with_the_landscapes_that_ship(tmp_path, monkeypatch):
+    monkeypatch.setattr(diffusion, "SHOWN", 2)
+    diffusion.engraved(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=4, batch=2)
+    made, ships = (UNet2DModel.from_pretrained(folder, subfolder="unet").state_dict()
+                   for folder in (tmp_path / "pipeline", ASSETS / "landscapes"))  # fmt: skip
+    assert all(torch.allclose(made[name].float(), weight.float(), atol=1e-3) for name, weight in ships.items())
+    assert (tmp_path / "samples-000000.png").exists()
 
 
 def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys, monkeypatch):
