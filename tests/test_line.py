@@ -161,12 +161,14 @@ def test_only_the_last_one_that_follows_a_run_is_served(demo):
     client = visitor(demo, "192.0.2.5")
     key, _ = press(demo, client)
     fn = next(fn for fn in demo.fns.values() if fn.name == "follow" and fn.fn.__self__ is begin(demo).fn.__self__)
+    job = line(demo).jobs[key]
     for k in range(5):
-        body = {"fn_index": fn._id, "data": [key], "session_hash": f"follower {k}"}
+        before, body = job.follower, {"fn_index": fn._id, "data": [key], "session_hash": f"follower {k}"}
         assert client.post("queue/join", json=body).status_code == 200
+        until(lambda before=before: job.follower is not before)  # or a later one might begin sooner
     ends = [client.get("queue/data", params={"session_hash": f"follower {k}"}).text for k in range(4)]
     assert all("process_completed" in text for text in ends)
-    assert line(demo).jobs[key].state == "running"
+    assert job.state == "running"
 
 
 def test_who_follows_and_does_not_listen_is_told_nothing_and_holds_no_place(demo, monkeypatch):
