@@ -125,13 +125,16 @@ class Tab(threading.Thread):
         if self.chance.random() < 0.5:
             self.follow(key)
 
+    def move(self, key: str, **changes: object) -> str:
+        """Change controls with Live on: the key of the run that follows them, the one before or a new one."""
+        made = self.post("live", [*self.told(live=True, count=1, **changes)[:-1], key])
+        return made[0] if isinstance(made[0], str) else key
+
     def drag(self) -> None:
         """Drag a slider with Live on, and stop."""
         key = ""
         for _ in range(5):
-            told = self.told(live=True, steps=STEPS, count=1, scale=self.chance.random())
-            made = self.post("live", [*told[:-1], key])
-            key = made[0] if isinstance(made[0], str) else key
+            key = self.move(key, steps=STEPS, scale=self.chance.random())
         self.follow(key, 1.0)
         self.post("stop", [key])
 

@@ -74,7 +74,8 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 3
     torch.manual_seed(settings.seed)
     unet, _ = build()
     pool, truth = painted("diffusion", pictures, DEVICE)
-    learn(unet, pool, settings, batch, truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine)
+    weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
+    learn(unet, pool, weights, settings, batch)
 
 
 def engraved(settings: Settings = ENGRAVED, *, pictures: int = 12_000, batch: int = 32) -> None:
@@ -83,16 +84,15 @@ def engraved(settings: Settings = ENGRAVED, *, pictures: int = 12_000, batch: in
     unet = catalogue.opened("landscapes", torch.float32).unet.to(memory_format=torch.contiguous_format)
     parts = by_day(SEEDS["engravings"], pictures).split(64)
     pool = torch.cat([((engrave(part.to(DEVICE)) + 1) * 127.5).round().byte() for part in tqdm(parts, desc="drawing")])
-    learn(unet.train().requires_grad_(True), pool, settings, batch)
+    learn(unet.train().requires_grad_(True), pool, torch.ones(len(pool), device=DEVICE), settings, batch)
 
 
-def learn(
-    unet: UNet2DModel, pool: torch.Tensor, settings: Settings, batch: int, rare: torch.Tensor | bool = False,
-    often: float = 1.0,
-) -> None:  # fmt: skip
-    """Train on a pool of pictures (N, 3, 64, 64) uint8, `rare` ones (N,) bool of them shown `often` times as often."""
+def learn(unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings: Settings, batch: int) -> None:
+    """Train on a pool of pictures (N, 3, 64, 64) uint8, each shown as often as its weight (N,) says beside the others'.
+
+    The averaged fp16 pipeline goes to `settings.out`/pipeline.
+    """
     _, scheduler = build()
-    weights = torch.where(torch.as_tensor(rare, device=pool.device).expand(len(pool)), often, 1.0)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
         here = {"generator": generator, "device": generator.device}

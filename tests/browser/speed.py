@@ -81,13 +81,12 @@ def live(page: Page) -> list[float]:
 
 def sent(tab: Tab) -> Callable[[], None]:
     """The same drag as the page of another machine sends it, and follows what comes of it; what ends that."""
-    key, follower = "", threading.Thread()
-    for k in range(40):
+    key = tab.move("", scale=0.1)
+    follower = threading.Thread(target=tab.follow, args=[key])
+    follower.start()
+    for k in range(1, 40):
         until = time.perf_counter() + 0.05
-        made = tab.post("live", [*tab.told(live=True, count=1, scale=0.1 + 0.02 * k)[:-1], key])
-        if isinstance(made[0], str):
-            key, follower = made[0], threading.Thread(target=tab.follow, args=made[:1])
-            follower.start()
+        key = tab.move(key, scale=0.1 + 0.02 * k)
         time.sleep(max(0, until - time.perf_counter()))
 
     def end() -> None:
