@@ -1,4 +1,4 @@
-"""What blends are made of: regions, one cap on the sum, palettes, sketches, and pictures to start from and to hold."""
+"""What blends are made of: regions, right of way, one cap on the sum, palettes, sketches, pictures to start from."""
 
 import base64
 import io
@@ -169,6 +169,24 @@ def test_the_bends_of_all_losses_have_one_cap():
     assert (rms(made.eps - eps) <= rms(eps) * 1.0001).all()
     assert torch.allclose(made.eps - eps, sum(made.pulls.values()), atol=1e-5)
     assert set(made.pulls) == set(made.losses) == {"loss 0", "loss 1", "loss 2"}
+
+
+@pytest.mark.parametrize("agree", [True, False])
+def test_what_is_against_a_guide_gives_way_to_it_and_nothing_else_does(agree):
+    schedule = Schedule(EXACT | {"clip_sample": False}, steps=10)
+    bare, x = network(Mixture(schedule), schedule), noise(3)
+    first, second = noise(2)[:, None]  # (1, C, H, W), the gradients of two losses
+    second = second * ((first * second).sum().sign() * (1 if agree else -1))
+    predict, made = bare, []
+    for k, along in enumerate((first, second)):
+        wish = lambda x0, i, along=along: (x0 * along).sum((1, 2, 3))
+        predict = loss_guide(predict, wish, schedule, scale=0.2, weights=[1.0] * 10, name=f"loss {k}")
+        made.append(predict(x, 4))
+    alone, both = made[0].pulls["loss 0"], made[1].pulls["loss 0"]
+    kept = alone if agree else alone - (alone * second).sum((1, 2, 3), keepdim=True) / second.square().sum() * second
+    assert torch.allclose(both, kept, atol=1e-5) and agree == torch.equal(both, alone)
+    assert torch.allclose(rms(made[1].pulls["loss 1"]), 0.2 * rms(bare(x, 4).eps), rtol=1e-4)
+    assert torch.allclose(made[1].eps - bare(x, 4).eps, sum(made[1].pulls.values()), atol=1e-5)
 
 
 def test_each_guide_has_its_own_curve_and_its_own_heat_map():

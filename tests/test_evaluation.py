@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 
 from guidance import Recipe, cielab, images
-from guidance.evaluation import clip, color, digits, metrics, samples
+from guidance.evaluation import blend, clip, color, digits, metrics, samples
 from guidance.frame import to_pixels
 from guidance.guides.color import target
+from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import ColorRecipe, DigitRecipe
 
 
@@ -87,3 +88,20 @@ def test_a_table_is_printed_as_it_grows_and_kept(tmp_path, capsys):
         table.add(row)
     assert capsys.readouterr().out == "| what | far |\n|---|---|\n| a | 0.333 |\n| b | 20 |\n"
     assert table.path.read_text().count("far") == 2
+
+
+def test_blends_have_colours_of_paintings_beside_prompts_that_tell_no_hour():
+    halves = torch.cat([torch.ones(3, 16, 64), torch.tensor([1.0, -1, -1])[:, None, None].expand(3, 48, 64)], 1)
+    assert sorted(blend.main_colors(halves).split(", ")) == ["#ff0000 3072", "#ffffff 1024"]
+    assert blend.mean(halves, blend.UPPER) == "#ffcccc" and blend.mean(halves, blend.LOWER) == "#ff0000"
+    made = blend.blends(lambda batch: torch.ones(len(batch), len(ATTRIBUTES)), count=8)
+    assert [kind for kind, _ in made[:4]] == [kind for kind, _ in made[4:]] and len({kind for kind, _ in made}) == 4
+    asked = {word for kind, wishes in made if "regions" not in kind for word in wishes[0].guide.prompt.split(" and ")}
+    assert asked <= {*ATTRIBUTES} - blend.HOURS
+    flat = torch.zeros(3, 3, 64, 64)
+    flat[0] = halves
+    flat[1, 0, 0, 0] = 1
+    wishes = [blend.Wish(None, lambda batch: batch.amin((1, 2, 3)) < 0),
+              blend.Wish(None, lambda batch: batch[:, 0, 0, 0] > 0)]  # fmt: skip
+    assert blend.every(flat, wishes).tolist() == [True, False, False]
+    assert blend.share(flat, *wishes) == pytest.approx(1 / 3) and blend.share(flat, wishes[1]) == pytest.approx(2 / 3)

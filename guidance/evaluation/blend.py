@@ -16,8 +16,8 @@ from guidance.atomic import save
 from guidance.cielab import channels, lab
 from guidance.evaluation import metrics
 from guidance.evaluation.clip import prompts, shows
-from guidance.evaluation.color import COLORS
 from guidance.evaluation.samples import data, grid, pictures
+from guidance.frame import to_images
 from guidance.guides.base import Guide, LossGuide, Run
 from guidance.guides.color import Color
 from guidance.guides.hold import Hold
@@ -82,6 +82,29 @@ def away(batch: Tensor, colors: str) -> Tensor:
     return distance(lab((batch.clamp(-1, 1).flatten(2).transpose(1, 2) + 1) / 2), spread(colors, 4096), axes).sqrt()
 
 
+def every(batch: Tensor, wishes: list[Wish]) -> Tensor:
+    """In which pictures (N, 3, 64, 64) all wishes are met: (N,) bool."""
+    return torch.cat([torch.stack([wish.met(part) for wish in wishes]).all(0) for part in batch.split(256)])
+
+
+def share(batch: Tensor, *wishes: Wish) -> float:
+    """In how many of the pictures all wishes are met, in [0, 1]."""
+    return every(batch, wishes).float().mean().item()
+
+
+def mean(picture: Tensor, place: Tensor) -> str:
+    """The mean colour of a picture (3, 64, 64) at a place (64, 64) bool, as #rrggbb."""
+    return "#" + bytes(((picture[:, place].mean(1) + 1) * 127.5).round().byte().tolist()).hex()
+
+
+def main_colors(picture: Tensor) -> str:
+    """Four colours of a picture (3, 64, 64) by median cut, with their shares, as a palette is written."""
+    (image,) = to_images(picture[None])
+    few = image.quantize(4)
+    parts = [(few.getpalette()[3 * k : 3 * k + 3], count) for count, k in few.getcolors()]
+    return ", ".join(f"#{bytes(color).hex()} {count}" for color, count in parts)
+
+
 def everywhere() -> Tensor:
     """All of a picture."""
     return torch.ones(64, 64, dtype=torch.bool)
@@ -109,58 +132,69 @@ def sketch(sky: str, ground: str) -> str:
 def blends(judge: torch.nn.Module, count: int = 40) -> list[tuple[str, list[Wish]]]:
     """The fixed set: a quarter each of colour, sketch or palette beside a prompt, and two prompts in two regions.
 
-    Beside colours no prompt names a colour, a time of day or what only some have: the colour of a sky is its hour.
+    Colours are those of paintings, drawn without regard to the prompts; beside them no prompt names a colour, a time of
+    day or what only some have: the colour of a sky is its hour.
     """
     words, made = random.Random(2), []
     asked = [names for _, names in prompts(16 * count) if 1 <= len(names) <= 2 and not {*names} & {*TONES, *HOURS}]
+    paintings = data(3 * count // 4, skip=300_000)
 
     def prompt(names: list[str], where: str = "everywhere") -> Wish:
         # A part of a landscape is where it is anywhere: the judge, which knows whole ones, looks at all of it.
-        return Wish(Prompt(" and ".join(names), where=where), lambda batch: shows(judge, batch, names))
+        return Wish(Prompt(" and ".join(names), scale=0.2, where=where), lambda batch: shows(judge, batch, names))
 
-    def color(value: str) -> Wish:
+    def color(painting: Tensor) -> Wish:
+        value = mean(painting, everywhere())
         return Wish(Color(value, scale=0.4), lambda batch: apart(batch, value, everywhere()) < NEAR)
 
-    def sketched(sky: str, ground: str) -> Wish:
+    def sketched(painting: Tensor) -> Wish:
+        sky, ground = mean(painting, UPPER), mean(painting, LOWER)
         return Wish(Sketch(sketch(sky, ground), scale=0.4), lambda batch: (
             (apart(batch, sky, UPPER) < NEAR) & (apart(batch, ground, LOWER) < NEAR)))  # fmt: skip
 
-    def palette(colors: str) -> Wish:
+    def palette(painting: Tensor) -> Wish:
+        colors = main_colors(painting)
         return Wish(Palette(colors, scale=0.4), lambda batch: away(batch, colors) < NEAR)
 
     for k in range(count // 4):
         sky, land = SKY[k % len(SKY)], LANDS[words.randrange(len(LANDS))]
-        made.append(("colour x prompt", [prompt(asked[k]), color(COLORS[6 + k % 6])]))
+        for n, (kind, wish) in enumerate((("colour", color), ("sketch", sketched), ("palette", palette))):
+            made.append((f"{kind} x prompt", [prompt(asked[k + n * count]), wish(paintings[3 * k + n])]))
         made.append(("two prompts in two regions", [prompt([sky], "sky"), prompt([land], "ground")]))
-        made.append(("sketch x prompt", [prompt(asked[k + count]), sketched(*BANDS[k % len(BANDS)])]))
-        made.append(("palette x prompt", [prompt(asked[k + 2 * count]), palette(PALETTES[k % len(PALETTES)])]))
     return made
 
 
 def together(out: Path, judge: torch.nn.Module, known: Tensor, count: int, seeds: int) -> None:
     """Print the table of the blends by kind, and save a sheet of their pictures."""
-    table, rows, every, bare = metrics.Table(out / "blend.json"), {}, [], []
+    table, rows, made, pool = metrics.Table(out / "blend.json"), {}, {}, data(512, skip=8192)
     for k, (kind, wishes) in enumerate(blends(judge, count)):
-        first = seeds * k
         guides = [wish.guide for wish in wishes]
-        whole = Recipe(guides=guides, seed=first)
+        whole = Recipe(guides=guides, seed=seeds * k)
         both = pictures(whole, seeds)
         plain = pictures(whole.replace(guides=Sum(guides=guides, scale=sum(g.scale for g in guides))), seeds)
         alone = [pictures(whole.replace(guides=guide), seeds) for guide in guides]
-        single = [wish.met(batch).float().mean().item() for wish, batch in zip(wishes, alone, strict=True)]
-        all_met = [torch.stack([wish.met(batch) for wish in wishes]).all(0).float().mean().item()
-                   for batch in (both, plain)]  # fmt: skip
-        rows.setdefault(kind, []).append((*single, single[0] * single[1], *all_met))
-        every.append(both)
-        bare.append(pictures(whole.unguided(), seeds))
+        single = [share(batch, wish) for wish, batch in zip(wishes, alone, strict=True)]
+        rows.setdefault(kind, []).append((*single, *(share(both, wish) for wish in wishes), single[0] * single[1],
+                                          share(both, *wishes), share(plain, *wishes)))  # fmt: skip
+        found = {
+            "blends": both, "plain sums": plain, "first wishes alone": alone[0], "second wishes alone": alone[1],
+            "paintings that meet the wishes": pool[every(pool, wishes)][:seeds],
+            "unguided": pictures(whole.unguided(), seeds),
+        }  # fmt: skip
+        for name, batch in found.items():
+            made.setdefault(name, []).append(batch)
     rows["all"] = [row for found in list(rows.values()) for row in found]
     for kind, found in rows.items():
-        first, second, product, met, plain = (100 * sum(column) / len(found) for column in zip(*found, strict=True))
-        table.add({"blends": kind, "first wish alone %": first, "second wish alone %": second, "product %": product,
-                   "all wishes %": met, "of the product": met / max(product, 1e-9), "plain sum %": plain})  # fmt: skip
-    figures = [metrics.kid(metrics.features(judge, torch.cat(sets)), known) for sets in (every, bare)]
-    print(f"\nKID x 1000 of the blends {figures[0]:.1f}, of the unguided ones {figures[1]:.1f}")
-    save(grid(torch.cat([batch[:2] for batch in every]), 10), out / "blend.png")
+        *wishes, product, met, plain = (100 * sum(column) / len(found) for column in zip(*found, strict=True))
+        names = ("first wish alone %", "second wish alone %", "first in the blend %", "second in the blend %")
+        table.add({"blends": kind} | dict(zip(names, wishes, strict=True)) | {
+            "product %": product, "all wishes %": met, "of the product": met / max(product, 1e-9),
+            "plain sum %": plain})  # fmt: skip
+    print("\n| pictures | how many | KID x 1000 |\n|---|---|---|")
+    for name, batches in made.items():
+        batch = torch.cat(batches)
+        print(f"| {name} | {len(batch)} | {metrics.kid(metrics.features(judge, batch), known):.1f} |", flush=True)
+    save(grid(torch.cat([batch[:2] for batch in made["blends"]]), 10), out / "blend.png")
 
 
 def palettes(bare: Tensor) -> None:

@@ -31,23 +31,39 @@ def bend(prediction: Prediction, change: Tensor, schedule: Schedule, i: int, nam
     return prediction._replace(eps=prediction.eps + change, pulls=pulls, bent=prediction.bent + change)
 
 
+def way(prediction: Prediction, gradient: Tensor) -> Prediction:
+    """What guides have bent so far without what in it is against `gradient` (B, C, H, W), that of the next one's loss.
+
+    The next guide has the right of way along its own gradient, and nowhere else: gradient surgery (Yu et al. 2020,
+    arXiv:2001.06782), of which each earlier guide is the one that is operated on.
+    """
+    pulls, size = prediction.pulls, gradient.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-20)
+    for guide in prediction.losses.keys() & pulls.keys():
+        against = (pulls[guide] * gradient).sum((1, 2, 3), keepdim=True).clamp(max=0) / size
+        less = -against * gradient
+        pulls = pulls | {guide: pulls[guide] + less}
+        prediction = prediction._replace(eps=prediction.eps + less, bent=prediction.bent + less)
+    return prediction._replace(pulls=pulls)
+
+
 def normalized(
     prediction: Prediction, gradient: Tensor, strength: Tensor, size: Tensor, schedule: Schedule, i: int, name: str
 ) -> Prediction:
     """eps' = eps + s w(t) rms(eps) g / rms(g): the same bend whatever the model, the resolution or the loss's units.
 
     `gradient` (B, C, H, W) is g, `size` (B, 1, 1, 1) its rms, `strength` (B, 1, 1, 1) is s w(t), at most CAP. Where
-    losses have bent the step before, rms(eps) is that of the eps before all of them, and their sum has the same CAP:
-    beyond it, all of them give way in the same proportion.
+    losses have bent the step before, they give `way` to g, rms(eps) is that of the eps before all of them, and their
+    sum has the same CAP: beyond it, all of them give way in the same proportion.
     """
     bent = prediction.bent
     unit = rms(prediction.eps - bent)
     change = strength.clamp(max=CAP) * unit / size.clamp_min(1e-20) * gradient
     if not isinstance(bent, float):  # others have bent it before
+        prediction = way(prediction, gradient)
+        bent, before = prediction.bent, prediction.pulls
         share = (CAP * unit / rms(bent + change).clamp_min(1e-20)).clamp(max=1)
         change, less = share * change, (share - 1) * bent
-        pulls = {guide: share * prediction.pulls[guide] for guide in prediction.losses if guide in prediction.pulls}
-        pulls = prediction.pulls | pulls
+        pulls = before | {guide: share * before[guide] for guide in prediction.losses if guide in before}
         prediction = prediction._replace(eps=prediction.eps + less, pulls=pulls, bent=bent + less)
     return bend(prediction, change, schedule, i, name)
 

@@ -50,8 +50,8 @@ BLEND = Welcome(
     (
         f"Each guide has a loss of its own on the same estimate {X0}. Every gradient is brought to one size before its "
         "strength, so a slider means the same whatever stands beside it.",
-        "The bends are added up, with one cap on the sum. A guide with a region sees that part alone and bends it "
-        "alone; its edge is soft.",
+        "The bends are added up, with one cap on the sum; where two disagree, the earlier card gives way. In a region "
+        "a guide bends that part alone; its edge is soft.",
         "Switch a card off, or compare with one left out at a time: the noise stays, so what changes is what that "
         "guide did.",
     ),

@@ -45,8 +45,8 @@ def color(color: str, where: str = "everywhere") -> dict:
 EXAMPLES: dict[str, list[dict]] = {
     "A golden lake": [prompt("mountains and a lake at sunset"), {"guide": "palette", "colors": GOLD, "scale": 0.3}],
     "Night left, day right": [
-        prompt("stars at night", "left"), color("#101a40", "left"),
-        prompt("clouds at noon", "right") | {"scale": 0.16}, color("#a8dcf5", "right") | {"scale": 0.35},
+        color("#101a40", "left"), color("#a8dcf5", "right") | {"scale": 0.35},
+        prompt("stars at night", "left"), prompt("clouds at noon", "right") | {"scale": 0.16},
     ],
     "A sketch of a sunset": [{"guide": "sketch", "image": SUNSET}, prompt("a sunset over the sea")],
     "Rose over green": [color("#e58fa5", "sky"), color("#2c5530", "ground"), prompt("hills and clouds")],
