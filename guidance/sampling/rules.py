@@ -35,7 +35,7 @@ def way(prediction: Prediction, gradient: Tensor) -> Prediction:
     """What guides have bent so far without what in it is against `gradient` (B, C, H, W), that of the next one's loss.
 
     The next guide has the right of way along its own gradient, and nowhere else: gradient surgery (Yu et al. 2020,
-    arXiv:2001.06782), of which each earlier guide is the one that is operated on.
+    arXiv:2001.06782), performed on the earlier guides alone.
     """
     pulls, size = prediction.pulls, gradient.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-20)
     for guide in prediction.losses.keys() & pulls.keys():
