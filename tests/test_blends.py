@@ -189,6 +189,20 @@ def test_what_is_against_a_guide_gives_way_to_it_and_nothing_else_does(agree):
     assert torch.allclose(made[1].eps - bare(x, 4).eps, sum(made[1].pulls.values()), atol=1e-5)
 
 
+def test_what_the_course_s_rule_takes_from_the_picture_is_not_taken_from_eps():
+    schedule = Schedule(EXACT | {"clip_sample": False}, steps=10)
+    bare, x = network(Mixture(schedule), schedule), noise(3)
+    predict, made = bare, []
+    for name, rule, wanted in (("a", "course", 1), ("b", "normalized", 1), ("c", "normalized", -1)):
+        wish = lambda x0, i, wanted=wanted: wanted * x0.sum((1, 2, 3))
+        predict = loss_guide(predict, wish, schedule, scale=0.2, weights=[1.0] * 10, name=name, rule=rule)
+        made.append(predict(x, 4))
+    pulls = made[2].pulls
+    assert torch.equal(pulls["a"], made[0].pulls["a"]) and torch.equal(made[2].x_t, made[0].x_t)
+    assert (rms(pulls["b"]) < 1e-4 * rms(made[1].pulls["b"])).all()  # all of it was against what came last
+    assert torch.allclose(made[2].eps - bare(x, 4).eps, pulls["b"] + pulls["c"], atol=1e-5)
+
+
 def test_each_guide_has_its_own_curve_and_its_own_heat_map():
     *_, last = frames("landscapes", Color("teal") + Symmetry() + Color("gold"), steps=6, solver="dpm++")
     assert set(last.losses) == set(last.parts) == {"colour", "symmetry", "colour 2"}

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from guidance import cielab
 from guidance.atomic import save
 from guidance.cielab import channels, lab
 from guidance.evaluation import metrics
@@ -94,7 +95,8 @@ def share(batch: Tensor, *wishes: Wish) -> float:
 
 def mean(picture: Tensor, place: Tensor) -> str:
     """The mean colour of a picture (3, 64, 64) at a place (64, 64) bool, as #rrggbb."""
-    return "#" + bytes(((picture[:, place].mean(1) + 1) * 127.5).round().byte().tolist()).hex()
+    (image,) = to_images(picture[None, :, None, place])
+    return cielab.mean(image)
 
 
 def main_colors(picture: Tensor) -> str:

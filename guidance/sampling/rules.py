@@ -28,22 +28,18 @@ def bend(prediction: Prediction, change: Tensor, schedule: Schedule, i: int, nam
         x0, ratio = schedule.x0(prediction.x_t, prediction.eps, i), schedule.sigma[i] / schedule.alpha[i]
         change = (x0.clamp(-1, 1) - x0.sub(change, alpha=ratio).clamp_(-1, 1)).div_(ratio)
     pulls = prediction.pulls | {name: change}
-    return prediction._replace(eps=prediction.eps + change, pulls=pulls, bent=prediction.bent + change)
+    return prediction._replace(eps=prediction.eps + change, pulls=pulls, bent=(*prediction.bent, name))
 
 
-def way(prediction: Prediction, gradient: Tensor) -> Prediction:
-    """What guides have bent so far without what in it is against `gradient` (B, C, H, W), that of the next one's loss.
+def way(pull: Tensor, gradient: Tensor) -> Tensor:
+    """What a guide has bent so far, without what in it is against the gradient of the next one's loss: (B, C, H, W).
 
     The next guide has the right of way along its own gradient, and nowhere else: gradient surgery (Yu et al. 2020,
     arXiv:2001.06782), performed on the earlier guides alone.
     """
-    pulls, size = prediction.pulls, gradient.square().sum((1, 2, 3), keepdim=True).clamp_min(1e-20)
-    for guide in prediction.losses.keys() & pulls.keys():
-        against = (pulls[guide] * gradient).sum((1, 2, 3), keepdim=True).clamp(max=0) / size
-        less = -against * gradient
-        pulls = pulls | {guide: pulls[guide] + less}
-        prediction = prediction._replace(eps=prediction.eps + less, bent=prediction.bent + less)
-    return prediction._replace(pulls=pulls)
+    axes = (1, 2, 3)
+    size = gradient.square().sum(axes, keepdim=True).clamp_min(1e-20)
+    return pull - (pull * gradient).sum(axes, keepdim=True).clamp(max=0) / size * gradient
 
 
 def normalized(
@@ -55,16 +51,17 @@ def normalized(
     losses have bent the step before, they give `way` to g, rms(eps) is that of the eps before all of them, and their
     sum has the same CAP: beyond it, all of them give way in the same proportion.
     """
-    bent = prediction.bent
+    before = {guide: prediction.pulls[guide] for guide in prediction.bent}
+    bent = sum(before.values())
     unit = rms(prediction.eps - bent)
     change = strength.clamp(max=CAP) * unit / size.clamp_min(1e-20) * gradient
-    if not isinstance(bent, float):  # others have bent it before
-        prediction = way(prediction, gradient)
-        bent, before = prediction.bent, prediction.pulls
-        share = (CAP * unit / rms(bent + change).clamp_min(1e-20)).clamp(max=1)
-        change, less = share * change, (share - 1) * bent
-        pulls = before | {guide: share * before[guide] for guide in prediction.losses if guide in before}
-        prediction = prediction._replace(eps=prediction.eps + less, pulls=pulls, bent=bent + less)
+    if before:
+        kept = {guide: way(pull, gradient) for guide, pull in before.items()}
+        total = sum(kept.values())
+        share = (CAP * unit / rms(total + change).clamp_min(1e-20)).clamp(max=1)
+        pulls = prediction.pulls | {guide: share * pull for guide, pull in kept.items()}
+        prediction = prediction._replace(eps=prediction.eps + (share * total - bent), pulls=pulls)
+        change = share * change
     return bend(prediction, change, schedule, i, name)
 
 

@@ -16,7 +16,7 @@ class Prediction(NamedTuple):
     eps: Tensor  # (B, C, H, W), the noise in it
     losses: dict[str, Tensor] = {}  # each (B,), of every guide so far
     pulls: dict[str, Tensor] = {}  # each (B, C, H, W), what every guide has added to eps, or taken from x_t
-    bent: Tensor | float = 0.0  # (B, C, H, W), what losses have added to eps together
+    bent: tuple[str, ...] = ()  # of them, those whose losses have added to eps
 
 
 class Step(NamedTuple):
