@@ -75,6 +75,28 @@ def test_a_change_is_shown_in_few_steps_and_only_the_last_one_is_painted_whole()
     assert ["#008080" in view for view in views(shown)] == [True, False, False]
 
 
+def test_who_waits_for_the_first_pictures_of_a_change_is_told_them_alone():
+    compute, shown = Fake(), []
+    run, next_one, last = live(compute), live(compute, SECOND), live(compute, FIRST)
+    passed, told = next_one.first(), last.first()
+    for change in run:
+        shown.append(change)
+        if len(shown) == 2:
+            assert run.turn(next_one) and run.turn(last) and not told.done()
+    assert passed.result(0) == {}  # something newer came before it
+    assert "#008080" in told.result(0)["view"] and "Live" in told.result(0)["status"]
+    assert ['data-state="final"' in view for view in views(shown)] == [False, True]  # the first is the run's own
+
+
+def test_who_waits_is_told_of_an_end():
+    run, other = live(Fake()), live(Fake(fail_at=2, error=ModelError("The model has gone.")), SECOND)
+    told, steps = other.first(), iter(run)
+    next(steps)
+    assert run.turn(other)
+    list(steps)
+    assert told.result(0) == {}
+
+
 def test_a_change_drops_the_whole_run_within_a_step():
     compute = Fake()
     run = live(compute)

@@ -31,11 +31,10 @@ def precision(where: torch.device) -> torch.dtype:
     """The precision that was asked for, or bf16 where the hardware multiplies it, else fp32."""
     if settings.PRECISION:
         return getattr(torch, settings.PRECISION)
-    # Emulated bf16 is slower than fp32, so it is where a CPU has AVX-512 for it and no AMX; on MPS it depends on the
-    # version.
+    # Emulated bf16 is slower than fp32; on MPS it depends on the version.
     fast = where.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     if where.type == "cpu":
-        fast = torch.cpu._is_amx_tile_supported()
+        fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
 
 

@@ -43,6 +43,31 @@ window.guidance = (words => {
   const began = (name, key) => sessionStorage.setItem(`guidance-run-${name}`, key);
   const running = name => sessionStorage.getItem(`guidance-run-${name}`) || '';
 
+  // Live: what the controls say is sent as they move, one request at a time, and what is shown first comes back with it.
+  const views = {};  // by tab: what shows other pictures there
+  const moves = {};  // by tab
+  const skip = {__type__: 'update'};
+  const post = async (id, data) => {
+    const answer = await fetch(new URL('gradio_api/run/predict', `${window.gradio_config.root}/`), {
+      method: 'POST', headers: {'content-type': 'application/json'},
+      body: JSON.stringify({fn_index: id, data, session_hash: Math.random().toString(36).slice(2)}),
+    });
+    return answer.ok ? (await answer.json()).data : [skip, skip, ''];
+  };
+  const moved = (name, id, place, values) => {
+    const tab = moves[name] ??= {busy: Promise.resolve()};
+    tab.values = values;
+    const turn = tab.busy.then(async () => {
+      if (tab.values !== values) return [skip, skip];  // the hand has moved on
+      const [key, status, view] = await post(id, values.with(place, tab.key || values[place]));
+      if (typeof key === 'string') tab.key = key;
+      if (view) views[name]?.(view);
+      return [key, status];
+    });
+    tab.busy = turn.catch(() => {});
+    return turn;
+  };
+
   // The recipe inside a PNG: a text chunk called "guidance".
   const latin = bytes => Array.from(bytes, byte => String.fromCharCode(byte)).join('');
   const recipeIn = async file => {
@@ -226,5 +251,5 @@ window.guidance = (words => {
   };
   const stand = () => { ready = true; };
   const standing = () => ready;
-  return {keep, recall, link, began, running, finished, connect, stand, standing, history, say, element};
+  return {keep, recall, link, began, moved, views, running, finished, connect, stand, standing, history, say, element};
 })(WORDS);

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -124,6 +125,7 @@ class Painting(Task):
         self.losses: dict[str, list[float]] = {}
         self.film = Film(ask.recipe)
         self.doing = ""
+        self.first: Future[Shown] | None = None  # of a live run, if somebody waits for that
 
     def go(self) -> Iterator[Shown]:
         """The steps of all variants in turn, then the pictures."""
@@ -223,13 +225,26 @@ class Live(Task):
         self.what = f"live:{about(painting.ask.recipe)}"
         self.moved = threading.Event()
 
+    def first(self) -> Future[Shown]:
+        """What this one shows first, for who waits for that alone; nothing, if something newer comes before it."""
+        self.painting.first = Future()
+        return self.painting.first
+
     def turn(self, other: Live) -> bool:
         """Turn to what another one was to begin with; False if this one has ended."""
         with self.lock:
             if self.open:
+                self.answer({})
                 self.painting = other.painting
                 self.moved.set()
             return self.open
+
+    def answer(self, shown: Shown, painting: Painting | None = None) -> bool:
+        """Whether somebody waits for what is shown first, and is told so; the lock is held."""
+        first = (painting or self.painting).first
+        if waits := first and not first.done():
+            first.set_result(shown)
+        return bool(waits)
 
     def go(self) -> Iterator[Shown]:
         """What is asked for by now, again and again."""
@@ -246,6 +261,7 @@ class Live(Task):
         finally:
             with self.lock:
                 self.open = False
+                self.answer({})
 
     def still(self, seconds: float) -> Iterator[Shown]:
         """Nothing, for so long."""
@@ -281,7 +297,10 @@ class Live(Task):
                 yield {}
         shown = {label: other for label, other in variants.items() if other in images}
         seen = View(recipe, shown, images, False, say=self.say)
-        yield {"view": painting.render(seen)} | self.status("running", "Live")
+        shown = {"view": painting.render(seen)} | self.status("running", "Live")
+        with self.lock:
+            told = self.answer(shown, painting)
+        yield {} if told else shown
 
     def release(self) -> None:
         """Only what is shown stays."""

@@ -1,5 +1,6 @@
 """The handlers of a tab: what happens between its controls and its runs."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import gradio as gr
@@ -31,20 +32,22 @@ class Runner:
         status = pictures.status("waiting", say("Waiting for a turn"))
         return job.key, status, gr.Button(interactive=False), gr.Button(interactive=True)
 
-    def live(self, values: dict, request: gr.Request) -> tuple:
-        """Have what goes on follow the controls, or begin to: (its key, status)."""
+    async def live(self, values: dict, request: gr.Request) -> tuple:
+        """Have what goes on follow the controls, or begin to: (its key, status, the first pictures if it goes on)."""
         say, asked = words.speaker(request), {self.names[control]: value for control, value in values.items()}
         key, on = asked.pop("key"), asked.pop("live")
         if on is not True:
-            return gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), ""
         try:
-            work, job = self.follower(say, asked), self.jobs.find(key)
-            going = job and not job.work.waits and not job.stopping
-            if not work or going and job.work.turn(work):
-                return gr.skip(), gr.skip()
-            return self.jobs.start(work).key, gr.skip()
+            work, job = await asyncio.to_thread(self.follower, say, asked), self.jobs.find(key)
+            if work and job and not job.work.waits and not job.stopping:
+                first = work.first()
+                if job.work.turn(work):
+                    shown = await asyncio.wrap_future(first)
+                    return gr.skip(), shown.get("status", gr.skip()), shown.get("view", "")
+            return self.jobs.start(work).key if work else gr.skip(), gr.skip(), ""
         except Exception as error:
-            return gr.skip(), pictures.status("error", say(sentence(error)))
+            return gr.skip(), pictures.status("error", say(sentence(error))), ""
 
     async def follow(self, key: object) -> AsyncIterator[tuple]:
         """What a task shows, again and again: (*places, both buttons); nothing changes for a key that is none."""

@@ -34,7 +34,8 @@ SHOW = """() => {
 USE = """element.addEventListener('click', event => {
   const button = event.target.closest('.g-seed-of');
   if (button) trigger('select', {seed: Number(button.dataset.seed)});
-});"""
+});
+guidance.views['%s'] = html => { props.value = html; };"""
 PICK = """element.addEventListener('click', event => {
   const button = event.target.closest('[data-example]');
   if (button) trigger('select', {index: Number(button.dataset.example)});
@@ -91,7 +92,7 @@ def results(
     with gr.Column(scale=1, min_width=320, elem_classes="g-result"):
         line = html(lambda say: pictures.status("idle", say(welcome.invitation)))
         status = gr.HTML(line, elem_id=f"{name}-status", js_on_load=None)
-        view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE)
+        view = gr.HTML(placeholder, elem_id=f"{name}-view", js_on_load=USE % name)
         with gr.Accordion(t("Step by step"), open=False, elem_id=f"{name}-film"):
             empty = html(lambda say: f'<p class="g-empty">{say("Paint something, and go through its steps here.")}</p>')
             film = gr.HTML(empty, js_on_load=None)
@@ -158,8 +159,12 @@ def connect(
     over = begun.then(runner.follow, key, watched, **WATCH)
     over.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
     if moves and not settings.PUBLIC:
-        moved = gr.on(moves, runner.live, set(asked.values()), [key, places["status"]], preprocess=False,
-                      trigger_mode="always_last", **QUICK)  # fmt: skip
+        # What a move asks for goes past Gradio's page, which at each event would work as long as the network does.
+        told = [key, places["status"], gr.Textbox(visible=False)]
+        asks = key.submit(runner.live, set(asked.values()), told, preprocess=False, **QUICK)
+        inputs = sorted(asked.values(), key=lambda control: control._id)  # as Gradio orders a set
+        script = f"(...values) => guidance.moved('{name}', {asks['id']}, {inputs.index(key)}, values)"
+        moved = gr.on(moves, None, inputs, [key, places["status"]], js=script, api_visibility="private")
         # One is enough, however often something moves; where one run has just ended, the next is followed after that.
         rested = moved.then(runner.follow, key, watched, trigger_mode="always_last", **WATCH)
         rested.then(None, None, None, js=f"() => guidance.finished('{name}')", api_visibility="private")
