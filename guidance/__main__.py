@@ -22,6 +22,7 @@ from guidance.ui import app
 
 EXTRAS = {"ray": "'diffusion-guidance[ray]'", "pyarrow": "pyarrow"}  # else what training needs
 BENCHES = {"bench": "guidance.bench", "memory": "guidance.bench", "arithmetic": "guidance.scale.arithmetic"}
+LOOKS = ("landscapes", "engravings")  # of the models that an upscaler is trained for
 TRAININGS = ("landscapes", "engravings", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
              "notebook-digits")  # fmt: skip
 
@@ -87,6 +88,8 @@ def parser() -> argparse.ArgumentParser:
     ways = choices(Digits.model_fields["conditioning"])
     train.add_argument("--conditioning", choices=ways, default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
+    train.add_argument("--look", choices=LOOKS, default=argparse.SUPPRESS,
+                       help="upscaler: of which built-in model")  # fmt: skip
     train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
                        help="digit-classifier: train on clean digits alone")  # fmt: skip
     train.set_defaults(run=run_train)
@@ -209,7 +212,7 @@ def run_train(options: argparse.Namespace) -> None:
     common = {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
     stray(given, {*data, *common, "network"}, f"training of {options.network}")
     settings = takes["settings"].default
-    variant = [settings.out.name, data.get("conditioning", ""), "blind" if "blind" in data else ""]
+    variant = [settings.out.name, data.get("conditioning", ""), data.get("look", ""), "blind" * ("blind" in data)]
     common = {"out": settings.out.with_name("-".join(filter(None, variant)))} | common
     run(dataclasses.replace(settings, **common), **data)
 

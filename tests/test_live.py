@@ -88,6 +88,16 @@ def test_who_waits_for_the_first_pictures_of_a_change_is_told_them_alone():
     assert ['data-state="final"' in view for view in views(shown)] == [False, True]  # the first is the run's own
 
 
+def test_who_no_longer_waits_is_shown_it_as_all_others_are():
+    run, other = live(Fake()), live(Fake(), SECOND)
+    first, shown = other.first(), []
+    for change in run:
+        shown.append(change)
+        if len(shown) == 2:
+            assert run.turn(other) and first.cancel()
+    assert ["#ffd700" in view for view in views(shown)] == [False, True, True]
+
+
 def test_who_waits_is_told_of_an_end():
     run, other = live(Fake()), live(Fake(fail_at=2, error=ModelError("The model has gone.")), SECOND)
     told, steps = other.first(), iter(run)

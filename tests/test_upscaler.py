@@ -20,6 +20,7 @@ from guidance.models.device import ModelError
 from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, reduced
 from guidance.recipe import KEY, from_json, to_json
 from guidance.training import upscaler as training
+from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import paint
 from guidance.training.trainer import Settings
 from guidance.ui.html.film import Film
@@ -194,6 +195,12 @@ def test_it_is_measured(monkeypatch, tmp_path, capsys):
     assert main(["evaluate", "upscaler", "--count", "6", "--out", str(tmp_path)]) == 0
     assert Image.open(tmp_path / "upscaler-painted.png").size == (6 * 258 + 2, 258 + 2)
     assert "| by the upscaler | " in capsys.readouterr().out
+
+
+def test_each_look_is_enlarged_into_what_its_own_model_has_learned_from(tmp_path):
+    drawn = training.prepared(tmp_path / "pool.pt", 2, "engravings")
+    assert torch.equal(drawn["large"], training.stored(engrave(by_day(training.FIRST, 2), 256)))
+    assert drawn["small"].shape == (2, 3, 64, 64) and len(drawn["samples"]) == training.SHOWN
 
 
 def test_a_tiny_training_resumes_and_leaves_an_upscaler(tmp_path, monkeypatch, capsys):

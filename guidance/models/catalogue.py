@@ -21,7 +21,7 @@ from guidance.models.loading import open_model, schedule
 from guidance.models.model import Model
 from guidance.models.networks import DENOISERS, SCHEDULER, AttributeNetwork, DigitClassifier, DigitJudge
 
-BUILT_IN = {"landscapes": settings.ASSETS / "landscapes"}
+BUILT_IN = {name: settings.ASSETS / name for name in ("landscapes", "engravings")}
 Network = TypeVar("Network", bound=nn.Module)
 
 

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from guidance.atomic import written
-from guidance.recipe import KEY, Recipe, png_info, read_png
+from guidance.recipe import AS_PNG, KEY, Recipe, png_info, read_png
 
 ROW = "guidance-row"  # the PNG text chunk that holds a picture's row of the manifest
 NAME = re.compile(r"(\d{6,})(-\d{3})?\.(png|failed\.json)")  # of a picture, by its row and which of that it is
@@ -40,7 +40,7 @@ def save(image: Image.Image, path: Path, recipe: Recipe, row: dict) -> None:
     info = png_info(recipe)
     info.add_text(ROW, json.dumps(row))
     with written(path) as part:
-        image.save(part, "PNG", pnginfo=info)
+        image.save(part, **AS_PNG, pnginfo=info)
 
 
 def is_there(path: Path, recipe: Recipe) -> bool:

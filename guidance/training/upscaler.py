@@ -1,4 +1,4 @@
-"""Train the landscapes' upscaler on paintings of 256 px and what becomes of them at 64 px.
+"""Train a built-in model's upscaler on paintings, or engravings, of 256 px and what becomes of them at 64 px.
 
 It learns from their pixels first, and then from a critic too, which tells what it makes from paintings
 (arXiv:1406.2661).
@@ -21,6 +21,7 @@ from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, reduced
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
+from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import paint
 from guidance.training.trainer import DEVICE, Settings, keep, train
 
@@ -31,6 +32,7 @@ PLAIN = 1 / 3  # of the inputs are not painted again: clean ones, blurred and no
 REGRESSION = 0.64  # the share of steps and time without the critic
 WEIGHT = 0.02  # of the critic's word beside the pixels
 SHOWN = 6  # pictures in a row of a sheet
+LOOKS = {"landscapes": paint, "engravings": engrave}  # what draws the pictures that a built-in model has learned from
 SETTINGS = Settings(Path("runs/upscaler"), steps=20_000, learning_rate=8e-4, ema_decay=0.998, every=250)
 
 
@@ -53,15 +55,16 @@ def scaled(pictures: Tensor) -> Tensor:
     return pictures.to(DEVICE).float() / 127.5 - 1
 
 
-def prepared(path: Path, pictures: int, batch: int = 8) -> dict[str, Tensor]:
+def prepared(path: Path, pictures: int, look: str, batch: int = 8) -> dict[str, Tensor]:
     """Paintings, the same made small and painted again, how much of each is new, and samples; kept in a file."""
     if path.exists():
         pool = torch.load(path, mmap=True, weights_only=True)
         if len(pool["large"]) == pictures:
             return pool
-    model, generator, rows = catalogue.get("landscapes"), torch.Generator().manual_seed(FIRST), []
-    for first in tqdm(range(0, pictures, batch), desc="painting", unit_scale=batch, unit="picture"):
-        large = paint(torch.arange(FIRST + first, FIRST + min(first + batch, pictures), device=DEVICE), 64 * FACTOR)
+    model, generator, rows = catalogue.get(look), torch.Generator().manual_seed(FIRST), []
+    seeds = by_day(FIRST, pictures) if look == "engravings" else torch.arange(FIRST, FIRST + pictures)
+    for part in tqdm(seeds.split(batch), desc="painting", unit_scale=batch, unit="picture"):
+        large = LOOKS[look](part.to(DEVICE), 64 * FACTOR)
         last = int(torch.randint(LEAST, MOST + 1, (), generator=generator))
         small = repainted(model, reduced(large), last, generator)
         rows.append((stored(large), stored(small), torch.full((len(large),), last / STEPS)))
@@ -142,10 +145,10 @@ class Contest(nn.Module):
         return made, praise, real, false
 
 
-def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8) -> None:
-    """Train on `pictures` paintings and keep the averaged fp16 upscaler in `settings.out`/upscaler."""
+def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8, look: str = "landscapes") -> None:
+    """Train on `pictures` of one of LOOKS and keep the averaged fp16 upscaler in `settings.out`/upscaler."""
     torch.manual_seed(settings.seed)
-    pool = prepared(settings.out / "pool.pt", pictures)
+    pool = prepared(settings.out / "pool.pt", pictures, look)
     upscaler = Upscaler().to(memory_format=torch.channels_last)
 
     def show(network: nn.Module, path: Path) -> None:

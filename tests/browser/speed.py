@@ -88,10 +88,9 @@ def sent(tab: Tab) -> Callable[[], None]:
     follower = threading.Thread(target=away, args=[lambda: tab.follow(keys[0])])
 
     def moves() -> None:
-        for k in range(1, 40):
-            until = time.perf_counter() + 0.05
-            keys.append(tab.move(keys[-1], scale=0.1 + 0.02 * k))
-            time.sleep(max(0, until - time.perf_counter()))
+        began = time.perf_counter()
+        while (passed := time.perf_counter() - began) < 2:  # each is sent when the one before is answered
+            keys.append(tab.move(keys[-1], scale=0.1 + 0.4 * passed))
 
     mover = threading.Thread(target=away, args=[moves])
     follower.start()

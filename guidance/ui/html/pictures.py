@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from guidance.guides.base import Reading
-from guidance.recipe import Recipe, png_info, to_json
+from guidance.recipe import AS_PNG, Recipe, png_info, to_json
 from guidance.ui.html.words import Say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ CRISP = 128  # up to so many pixels a side, a picture is enlarged with its pixel
 def png_url(image: Image.Image, recipe: Recipe | None = None) -> str:
     """A picture as a PNG data URL, with its recipe inside if there is one."""
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=png_info(recipe) if recipe else None)
+    image.save(buffer, **AS_PNG, pnginfo=png_info(recipe) if recipe else None)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

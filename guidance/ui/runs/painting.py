@@ -7,8 +7,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import ExitStack, closing
+from concurrent.futures import Future, InvalidStateError
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -240,11 +240,12 @@ class Live(Task):
             return self.open
 
     def answer(self, shown: Shown, painting: Painting | None = None) -> bool:
-        """Whether somebody waits for what is shown first, and is told so; the lock is held."""
-        first = (painting or self.painting).first
-        if waits := first and not first.done():
-            first.set_result(shown)
-        return bool(waits)
+        """Whether somebody waits for what is shown first, and is told so."""
+        if first := (painting or self.painting).first:
+            with suppress(InvalidStateError):  # who waited has been told, or waits no more
+                first.set_result(shown)
+                return True
+        return False
 
     def go(self) -> Iterator[Shown]:
         """What is asked for by now, again and again."""
@@ -298,9 +299,7 @@ class Live(Task):
         shown = {label: other for label, other in variants.items() if other in images}
         seen = View(recipe, shown, images, False, say=self.say)
         shown = {"view": painting.render(seen)} | self.status("running", "Live")
-        with self.lock:
-            told = self.answer(shown, painting)
-        yield {} if told else shown
+        yield {} if self.answer(shown, painting) else shown
 
     def release(self) -> None:
         """Only what is shown stays."""

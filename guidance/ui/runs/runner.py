@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import gradio as gr
 
 from guidance.ui.html import pictures, words
 from guidance.ui.html.words import Say
 from guidance.ui.runs.jobs import Jobs, Task, sentence
+
+PATIENCE = 3.0  # seconds that what moves waits for its first pictures
 
 
 class Runner:
@@ -43,7 +46,9 @@ class Runner:
             if work and job and not job.work.waits and not job.stopping:
                 first = work.first()
                 if job.work.turn(work):
-                    shown = await asyncio.wrap_future(first)
+                    shown = {}
+                    with suppress(TimeoutError):  # in a line: then it is shown to who follows
+                        shown = await asyncio.wait_for(asyncio.wrap_future(first), PATIENCE)
                     return gr.skip(), shown.get("status", gr.skip()), shown.get("view", "")
             return self.jobs.start(work).key if work else gr.skip(), gr.skip(), ""
         except Exception as error:

@@ -21,7 +21,7 @@ from guidance.codec import UNKEPT
 from guidance.fields import RecipeError, choices, limits, whole
 from guidance.fields import kind as kind_of
 from guidance.guides.base import Guide, Reading
-from guidance.recipe import Recipe, about, form, from_flat, from_json, png_info, to_flat
+from guidance.recipe import AS_PNG, Recipe, about, form, from_flat, from_json, png_info, to_flat
 from guidance.ui.runs import jobs, painting
 from guidance.ui.runs.heard import listener
 from guidance.ui.runs.jobs import Jobs, Shown, Task, sentence
@@ -147,7 +147,7 @@ async def painted(recipe: Callable[[], Recipe], compute: painting.Compute, line:
 def png(image: Image.Image, recipe: Recipe, readings: tuple[Reading, ...]) -> dict:
     """A file in Gradio's cache, as its clients know files."""
     buffer, name = io.BytesIO(), f"{recipe.slug}.png"
-    image.save(buffer, "PNG", pnginfo=png_info(recipe, readings))
+    image.save(buffer, **AS_PNG, pnginfo=png_info(recipe, readings))
     try:
         path = save_bytes_to_cache(buffer.getvalue(), name, get_upload_folder())
     except OSError as error:

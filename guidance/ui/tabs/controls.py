@@ -17,6 +17,7 @@ from guidance.ui.runs import grids
 FEW = 4  # so many values stand side by side; more are folded away
 MODELS = {
     "landscapes": "Landscapes, 256 px, built in",
+    "engravings": "Engravings, 256 px, built in",
     "johnowhitaker/sd-class-wikiart-from-bedrooms": "WikiArt (the course's), 256 px, 455 MB, licence: see its card",
     "google/ddpm-celebahq-256": "Faces, 256 px, 455 MB, Apache-2.0",
     "google/ddpm-bedroom-256": "Bedrooms, 256 px, 455 MB, Apache-2.0",
