@@ -14,7 +14,7 @@ from guidance.models import catalogue
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("guidance", "assets", "pyproject.toml", "setup.py", "requirements.txt", "README.md", "LICENSE")
-SHIPPED = ("attributes", "clip", "digits", "landscapes")  # of the assets
+SHIPPED = ("attributes", "clip", "digits", "engravings", "landscapes")  # of the assets
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from guidance.models import catalogue
 from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import Recipe
 from guidance.training.diffusion import SEEDS, painted_from
+from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import attributes
 
 
@@ -35,25 +36,33 @@ def grid(batch: Tensor, columns: int) -> Image.Image:
     return sheet(to_images(batch), columns, gap=2)
 
 
-def evaluate(out: Path, count: int = 512) -> None:
-    """Print KID, confidence, contrast and the shares of the attributes beside the data's, and save a 6 x 6 grid."""
+def measured(model: str, real: Tensor, count: int) -> Tensor:
+    """Print KID, confidence and contrast of a model's samples beside those of the data; DDIM's samples."""
     judge = catalogue.judge()
-    real = data(4096)
-    rows = [("painted pictures (floor)", real[:count])]
-    rows += [(f"samples, {solver}, {steps} steps", pictures(Recipe(solver=solver, steps=steps), count))
+    rows = [(f"what {model} has learned from (floor)", real[:count])]
+    rows += [(f"samples, {solver}, {steps} steps", pictures(Recipe(model=model, solver=solver, steps=steps), count))
              for solver, steps in (("ddim", 40), ("dpm++", 15))]  # fmt: skip
-    known = metrics.features(judge, real[2048:])
-    print(f"{count} pictures against {len(known)} painted ones\n")
+    known = metrics.features(judge, real[len(real) // 2 :])
+    print(f"\n{model}: {count} pictures against {len(known)} others\n")
     print("| pictures | KID x 1000 | confidence | contrast |\n|---|---|---|---|")
     for name, batch in rows:
         distance = metrics.kid(metrics.features(judge, batch), known)
         print(f"| {name} | {distance:.2f} | {metrics.confidence(judge, batch):.3f} | {metrics.contrast(batch):.3f} |")
+    return rows[1][1]
+
+
+def evaluate(out: Path, count: int = 512) -> None:
+    """Print the tables of both built-in models and the shares of the landscapes' attributes, and save 6 x 6 grids."""
+    out.mkdir(parents=True, exist_ok=True)
+    real = data(4096)
+    made = measured("landscapes", real, count)
     truth = attributes(torch.arange(4096) + SEEDS["evaluation"]).float().mean(0)
     with torch.no_grad():
-        shown = (judge(rows[1][1]) > 0).float().mean(0)
+        shown = (catalogue.judge()(made) > 0).float().mean(0)
     print("\n| attribute | painted | sampled |\n|---|---|---|")
     for name, painted_share, share in zip(ATTRIBUTES, truth.tolist(), shown.tolist(), strict=True):
         print(f"| {name} | {painted_share:.3f} | {share:.3f} |")
-    out.mkdir(parents=True, exist_ok=True)
-    save(grid(rows[1][1][:36], 6), out / "samples.png")
-    save(grid(real[:36], 6), out / "painted.png")
+    drawn = torch.cat([engrave(part) for part in by_day(SEEDS["evaluation"], 4096).split(64)])
+    engraved = measured("engravings", drawn, count)
+    for name, batch in {"samples": made, "painted": real, "engravings": engraved}.items():
+        save(grid(batch[:36], 6), out / f"{name}.png")

@@ -48,7 +48,8 @@ window.guidance = (words => {
   const moves = {};  // by tab
   const skip = {__type__: 'update'};
   const post = async (id, data) => {
-    const answer = await fetch(new URL('gradio_api/run/predict', `${window.gradio_config.root}/`), {
+    const {root, api_prefix} = window.gradio_config;
+    const answer = await fetch(`${root}${api_prefix}/run/predict`, {
       method: 'POST', headers: {'content-type': 'application/json'},
       body: JSON.stringify({fn_index: id, data, session_hash: Math.random().toString(36).slice(2)}),
     });
