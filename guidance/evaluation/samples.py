@@ -13,7 +13,7 @@ from guidance.evaluation import metrics
 from guidance.frame import sheet, to_images, to_pixels
 from guidance.models import catalogue
 from guidance.models.attributes import ATTRIBUTES
-from guidance.recipe import Recipe
+from guidance.recipe import ColorRecipe, Recipe
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import attributes
@@ -63,6 +63,8 @@ def evaluate(out: Path, count: int = 512) -> None:
     for name, painted_share, share in zip(ATTRIBUTES, truth.tolist(), shown.tolist(), strict=True):
         print(f"| {name} | {painted_share:.3f} | {share:.3f} |")
     drawn = torch.cat([engrave(part) for part in by_day(SEEDS["evaluation"], 4096).split(64)])
-    engraved = measured("engravings", drawn, count)
-    for name, batch in {"samples": made, "painted": real, "engravings": engraved}.items():
-        save(grid(batch[:36], 6), out / f"{name}.png")
+    measured("engravings", drawn, count)
+    save(grid(made[:36], 6), out / "samples.png")
+    save(grid(real[:36], 6), out / "painted.png")
+    steered = ColorRecipe(color="teal", model="engravings", count=6, seed=3)
+    save(sheet([*images(steered.unguided()), *images(steered)], 6, gap=2), out / "engravings.webp")
