@@ -35,13 +35,14 @@ KINDS = {
 LOADS = {
     "landscapes": lambda: list(generate(ColorRecipe(steps=1))), "clip": lambda: list(generate(ClipRecipe(steps=1))),
     "digits": lambda: list(generate(DigitRecipe(digits="7", steps=1, guidance="classifier"))),
-    "attributes": catalogue.judge,
+    "attributes": catalogue.judge, "engravings": lambda: list(generate(ColorRecipe(model="engravings", steps=1))),
 }  # fmt: skip
 FILES = [name for name in files.sums() if name not in (
     "digits/attention.safetensors", "digits/channels.safetensors", "digits/blind-classifier.safetensors",
     "digits/judge.safetensors")]  # fmt: skip
 ROWS = [(name, kind) for name in FILES for kind in KINDS[name[name.rindex(".") :]]]
-ROWS.remove(("landscapes/model_index.json", "nothing in it"))  # which says all that is needed of it
+for look in catalogue.BUILT_IN:
+    ROWS.remove((f"{look}/model_index.json", "nothing in it"))  # which says all that is needed of it
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,8 @@ def folder(tmp_path_factory):
 def assets(folder, monkeypatch):
     """That copy in the place of what ships, and nothing loaded from either before or after."""
     monkeypatch.setattr(settings, "ASSETS", folder)
-    monkeypatch.setitem(catalogue.BUILT_IN, "landscapes", folder / "landscapes")
+    for look in catalogue.BUILT_IN:
+        monkeypatch.setitem(catalogue.BUILT_IN, look, folder / look)
     cache.things.clear()
     yield folder
     cache.things.clear()
@@ -95,7 +97,7 @@ def test_a_text_whose_ends_of_lines_git_has_changed_is_whole(assets):
 def test_the_sums_are_those_of_all_files_that_are_loaded():
     shipped = {path.relative_to(SHIPPED).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
                for kind in KINDS for path in SHIPPED.rglob(f"*{kind}")}  # fmt: skip
-    assert files.sums() == shipped and len(shipped) == 16
+    assert files.sums() == shipped and len(shipped) == 22
 
 
 def test_without_the_sums_that_is_what_is_said(assets):
