@@ -1,5 +1,9 @@
 """Pictures that follow the controls: few steps at each change, the whole run when the hand rests, others first."""
 
+import asyncio
+from types import SimpleNamespace
+
+import gradio as gr
 import pytest
 
 from guidance import ClipRecipe, ColorRecipe, Recipe, images
@@ -9,6 +13,7 @@ from guidance.guides.prompt import Prompt
 from guidance.guides.sketch import Sketch
 from guidance.models.device import ModelError
 from guidance.ui.runs import painting
+from guidance.ui.runs import runner as handlers
 from guidance.ui.runs.jobs import Jobs
 from guidance.ui.runs.painting import Ask, Finished, Live, Painting, hurried
 from guidance.ui.tabs import color
@@ -96,6 +101,21 @@ def test_who_no_longer_waits_is_shown_it_as_all_others_are():
         if len(shown) == 2:
             assert run.turn(other) and first.cancel()
     assert ["#ffd700" in view for view in views(shown)] == [False, True, True]
+
+
+def test_a_move_that_must_wait_for_others_is_answered_all_the_same(monkeypatch):
+    monkeypatch.setattr(handlers, "PATIENCE", 0.01)
+    page = Jobs()
+    page.line.append("somebody's run")
+    job = page.start(live(Fake(), page=page))
+    runner = painting.runner(Fake(), lambda values: Ask(SECOND, {"": SECOND}), color.render, page)
+    runner.names = {name: name for name in ("keep", "key", "live")}
+    values = {"keep": True, "key": job.key, "live": True}
+    assert asyncio.run(runner.live(values, SimpleNamespace(headers={}))) == (gr.skip(), gr.skip(), "")
+    page.line.clear()
+    with page.moved:
+        assert page.moved.wait_for(lambda: job.state == "over", 20)
+    assert "#ffd700" in job.shown["view"][1]
 
 
 def test_who_waits_is_told_of_an_end():

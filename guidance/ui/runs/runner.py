@@ -47,7 +47,7 @@ class Runner:
                 first = work.first()
                 if job.work.turn(work):
                     shown = {}
-                    with suppress(TimeoutError):  # in a line: then it is shown to who follows
+                    with suppress(asyncio.TimeoutError):  # in a line: then it is shown to who follows
                         shown = await asyncio.wait_for(asyncio.wrap_future(first), PATIENCE)
                     return gr.skip(), shown.get("status", gr.skip()), shown.get("view", "")
             return self.jobs.start(work).key if work else gr.skip(), gr.skip(), ""
