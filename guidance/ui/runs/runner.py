@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import gradio as gr
+from starlette.concurrency import run_in_threadpool
 
 from guidance.ui.html import pictures, words
 from guidance.ui.html.words import Say
@@ -42,7 +43,7 @@ class Runner:
         if on is not True:
             return gr.skip(), gr.skip(), ""
         try:
-            work, job = await asyncio.to_thread(self.follower, say, asked), self.jobs.find(key)
+            work, job = await run_in_threadpool(self.follower, say, asked), self.jobs.find(key)
             if work and job and not job.work.waits and not job.stopping:
                 first = work.first()
                 if job.work.turn(work):
