@@ -22,7 +22,6 @@ from guidance.ui import app
 
 EXTRAS = {"ray": "'diffusion-guidance[ray]'", "pyarrow": "pyarrow"}  # else what training needs
 BENCHES = {"bench": "guidance.bench", "memory": "guidance.bench", "arithmetic": "guidance.scale.arithmetic"}
-LOOKS = ("landscapes", "engravings")  # of the models that an upscaler is trained for
 TRAININGS = ("landscapes", "engravings", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
              "notebook-digits")  # fmt: skip
 
@@ -88,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
     ways = choices(Digits.model_fields["conditioning"])
     train.add_argument("--conditioning", choices=ways, default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
-    train.add_argument("--look", choices=LOOKS, default=argparse.SUPPRESS,
+    train.add_argument("--look", choices=recipe.LOOKS, default=argparse.SUPPRESS,
                        help="upscaler: of which built-in model")  # fmt: skip
     train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
                        help="digit-classifier: train on clean digits alone")  # fmt: skip

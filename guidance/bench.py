@@ -230,7 +230,6 @@ def bench(steps: int = 20, rounds: int = 15) -> None:
         "as version 0.1 had it": lambda: images(ClipRecipe(**clip.FIRST)),
         "fast": lambda: images(ClipRecipe()),
         "the notebook's loop, 50 steps of 4 cuts": lambda: notebook_clip(unet, plain, x[:1], text, 4, 50, judge.size),
-        "as often right as that: 10 passes of 6 cuts, 64 px": lambda: images(ClipRecipe(**clip.ENOUGH)),
     }, rounds // 3))  # fmt: skip
 
     told, stop, course = catalogue.get("digits/channels"), 5, "the notebook's 1,000 steps"

@@ -20,7 +20,8 @@ from guidance.fields import RecipeError, Values, field, text, whole
 from guidance.guides.base import Guide, Reading
 from guidance.sampling.schedule import SOLVERS
 
-MODELS = ("landscapes", "engravings", "digits")  # that are built in
+LOOKS = ("landscapes", "engravings")  # the built-in models of pictures
+MODELS = (*LOOKS, "digits")  # that are built in
 IN_HAND = "in hand"  # instead of a model's name: an object that was handed over
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape

@@ -29,8 +29,6 @@ SCALE = Prompt().scale
 # The preset fast as version 0.1 had it, which took 50 passes, and quality as it was in 80.
 FIRST = {"scale": 0.08, "cuts": 2, "detail": 1.0, "travel": 1, "solver": "ddim", "eta": 0.5, "steps": 40}
 SLOW = FIRST | {"scale": 0.1, "cuts": 4, "travel": 0, "eta": 1.0, "steps": 80}
-# Fewer passes, as often right as the course's loop and nearer to the data: bench times them.
-ENOUGH = {"scale": 0.14, "cuts": 6, "detail": 4.0, "stop": 0.9, "steps": 10, "size": "native"}
 WHOLE = {
     "unguided": ClipRecipe().unguided(), "unguided, as 0.1's fast": ClipRecipe(**FIRST).unguided(),
     "live": ClipRecipe(preset="live"), "fast": ClipRecipe(), "quality": ClipRecipe(preset="quality"),
@@ -41,7 +39,6 @@ PARTS = {
     **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale, steps=50)
        for scale in (2.0, 8.0, 30.0, 100.0)},
     **{f"detail {detail:g}": ClipRecipe(detail=detail) for detail in (1.0, 4.0, 64.0)},
-    "10 passes of 6 cuts": ClipRecipe(**ENOUGH),
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
     "from 0.1 on": ClipRecipe(start=0.1), "to the end": ClipRecipe(stop=1.0), "2 candidates": ClipRecipe(candidates=2),

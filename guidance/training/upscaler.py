@@ -32,7 +32,7 @@ PLAIN = 1 / 3  # of the inputs are not painted again: clean ones, blurred and no
 REGRESSION = 0.64  # the share of steps and time without the critic
 WEIGHT = 0.02  # of the critic's word beside the pixels
 SHOWN = 6  # pictures in a row of a sheet
-LOOKS = {"landscapes": paint, "engravings": engrave}  # what draws the pictures that a built-in model has learned from
+PAINTERS = {"landscapes": paint, "engravings": engrave}  # what a built-in model has learned from
 SETTINGS = Settings(Path("runs/upscaler"), steps=20_000, learning_rate=8e-4, ema_decay=0.998, every=250)
 
 
@@ -64,7 +64,7 @@ def prepared(path: Path, pictures: int, look: str, batch: int = 8) -> dict[str, 
     model, generator, rows = catalogue.get(look), torch.Generator().manual_seed(FIRST), []
     seeds = by_day(FIRST, pictures) if look == "engravings" else torch.arange(FIRST, FIRST + pictures)
     for part in tqdm(seeds.split(batch), desc="painting", unit_scale=batch, unit="picture"):
-        large = LOOKS[look](part.to(DEVICE), 64 * FACTOR)
+        large = PAINTERS[look](part.to(DEVICE), 64 * FACTOR)
         last = int(torch.randint(LEAST, MOST + 1, (), generator=generator))
         small = repainted(model, reduced(large), last, generator)
         rows.append((stored(large), stored(small), torch.full((len(large),), last / STEPS)))
@@ -146,7 +146,7 @@ class Contest(nn.Module):
 
 
 def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8, look: str = "landscapes") -> None:
-    """Train on `pictures` of one of LOOKS and keep the averaged fp16 upscaler in `settings.out`/upscaler."""
+    """Train on `pictures` of a look and keep the averaged fp16 upscaler in `settings.out`/upscaler."""
     torch.manual_seed(settings.seed)
     pool = prepared(settings.out / "pool.pt", pictures, look)
     upscaler = Upscaler().to(memory_format=torch.channels_last)
