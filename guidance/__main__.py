@@ -18,6 +18,7 @@ from guidance.guides.base import Guide
 from guidance.guides.digits import Digits
 from guidance.options import BATCH, EVALUATE, EVALUATIONS, FINETUNE, SERVE, TRAIN, flags, stray, taken
 from guidance.recipe import Recipe
+from guidance.settings import LOOKS
 from guidance.ui import app
 
 EXTRAS = {"ray": "'diffusion-guidance[ray]'", "pyarrow": "pyarrow"}  # else what training needs
@@ -87,8 +88,10 @@ def parser() -> argparse.ArgumentParser:
     ways = choices(Digits.model_fields["conditioning"])
     train.add_argument("--conditioning", choices=ways, default=argparse.SUPPRESS,
                        help="digits: how the network is told the class")  # fmt: skip
-    train.add_argument("--look", choices=recipe.LOOKS, default=argparse.SUPPRESS,
+    train.add_argument("--look", choices=LOOKS, default=argparse.SUPPRESS,
                        help="upscaler: of which built-in model")  # fmt: skip
+    train.add_argument("--further", action="store_true", default=argparse.SUPPRESS,
+                       help="landscapes: begin with the weights that ship")  # fmt: skip
     train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
                        help="digit-classifier: train on clean digits alone")  # fmt: skip
     train.set_defaults(run=run_train)

@@ -13,7 +13,7 @@ TRAIN = {
     "steps": (int, "how many", 1, 10**8), "minutes": (float, "end after so much time at the latest", 0.001, 10**6),
     "batch": (int, "pictures a step", 1, 10**5), "seed": (int, "of all that is drawn", 0, MAX_SEED),
     "pictures": (int, "landscapes, engravings, upscaler: how many pictures to paint", 1, 10**7),
-    "fine": (float, "landscapes: how much more often stars, boats and auroras are shown", 0, 1000),
+    "fine": (float, "landscapes: how much more often stars and boats are shown", 0, 1000),
     "data": (Path, "digits: where MNIST is, or goes"),
 }  # fmt: skip
 FINETUNE = {

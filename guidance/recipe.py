@@ -19,8 +19,8 @@ from guidance.codec import opened
 from guidance.fields import RecipeError, Values, field, text, whole
 from guidance.guides.base import Guide, Reading
 from guidance.sampling.schedule import SOLVERS
+from guidance.settings import LOOKS
 
-LOOKS = ("landscapes", "engravings")  # the built-in models of pictures
 MODELS = (*LOOKS, "digits")  # that are built in
 IN_HAND = "in hand"  # instead of a model's name: an object that was handed over
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)

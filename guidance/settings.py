@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 INSTALLED = Path(__file__).parent / "assets"  # a wheel has the weights inside the package, a checkout beside it
 ASSETS = INSTALLED if INSTALLED.is_dir() else ROOT / "assets"
+LOOKS = ("landscapes", "engravings")  # the built-in models of pictures, folders of ASSETS
 OFF = ("", "0", "false", "no", "off")
 
 

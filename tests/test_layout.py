@@ -17,7 +17,7 @@ BELOW = {
     "sampling": {"cielab"},
     "models": {"settings", "progress", "frame"},
     "guides": {"settings", "cielab", "fields", "codec", "sampling", "models"},
-    "recipe": {"fields", "atomic", "codec", "sampling", "guides"},
+    "recipe": {"settings", "fields", "atomic", "codec", "sampling", "guides"},
     "frame": {"sampling"},
     "options": {"fields", "recipe"},
     "parts": {"frame", "recipe"},
@@ -38,8 +38,8 @@ BELOW = {
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {
-        "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench", "deploy",
-        "scale", "ui",
+        "settings", "fields", "options", "codec", "guides", "recipe", "engine", "training", "evaluation", "bench",
+        "deploy", "scale", "ui",
     },
 }  # fmt: skip
 MODULES = {

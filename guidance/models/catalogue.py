@@ -20,9 +20,8 @@ from guidance.models.files import OURS, shipped, sound
 from guidance.models.loading import open_model, schedule
 from guidance.models.model import Model
 from guidance.models.networks import DENOISERS, SCHEDULER, AttributeNetwork, DigitClassifier, DigitJudge
-from guidance.recipe import LOOKS
 
-BUILT_IN = {name: settings.ASSETS / name for name in LOOKS}
+BUILT_IN = {name: settings.ASSETS / name for name in settings.LOOKS}
 Network = TypeVar("Network", bound=nn.Module)
 
 

@@ -1,5 +1,6 @@
 """Train the landscapes' networks: a small UNet2DModel that predicts v on the linear schedule of DDPM, and its judge."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -57,7 +58,7 @@ def noise_levels(alphas_cumprod: torch.Tensor, count: int, generator: torch.Gene
     return timesteps.clamp(max=len(alphas_cumprod) - 1)
 
 
-FINE = ("stars", "boat", "aurora")  # what is learned last
+FINE = ("stars", "boat")  # what is learned last
 SHOWN = 36  # samples on a sheet
 TESTED = 4096  # unseen pictures that the judge is measured on
 SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
@@ -65,14 +66,19 @@ ENGRAVED = Settings(Path("runs/engravings"), steps=8_000, learning_rate=3e-4, em
 JUDGE = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
 
 
-def run(settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 32, fine: float = 1.0) -> None:
+def run(
+    settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 32, fine: float = 1.0, further: bool = False,
+) -> None:  # fmt: skip
     """Train on `pictures` painted landscapes and keep the averaged fp16 pipeline in `settings.out`/pipeline.
 
     Those with anything of FINE are shown `fine` times as often as others. More than once teaches it sooner, and biases
-    what is sampled, until the run is resumed for a while without.
+    what is sampled, until the run is resumed for a while without. With `further` it begins with the weights that ship,
+    at half the learning rate.
     """
     torch.manual_seed(settings.seed)
-    unet, _ = build()
+    unet = built_in() if further else build()[0]
+    if further:
+        settings = replace(settings, learning_rate=settings.learning_rate / 2)
     pool, truth = painted("diffusion", pictures, DEVICE)
     weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
     learn(unet, pool, weights, settings, batch)
@@ -81,10 +87,16 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 3
 def engraved(settings: Settings = ENGRAVED, *, pictures: int = 12_000, batch: int = 32) -> None:
     """Train the landscapes that ship further on `pictures` engravings, and keep the same of the result."""
     torch.manual_seed(settings.seed)
-    unet = catalogue.opened("landscapes", torch.float32).unet.to(memory_format=torch.contiguous_format)
+    unet = built_in()
     parts = by_day(SEEDS["engravings"], pictures).split(64)
     pool = torch.cat([((engrave(part.to(DEVICE)) + 1) * 127.5).round().byte() for part in tqdm(parts, desc="drawing")])
-    learn(unet.train().requires_grad_(True), pool, torch.ones(len(pool), device=DEVICE), settings, batch)
+    learn(unet, pool, torch.ones(len(pool), device=DEVICE), settings, batch)
+
+
+def built_in() -> UNet2DModel:
+    """The landscape UNet that ships, to be trained further."""
+    unet = catalogue.opened("landscapes", torch.float32).unet
+    return unet.to(memory_format=torch.contiguous_format).train().requires_grad_(True)
 
 
 def learn(unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings: Settings, batch: int) -> None:
