@@ -25,6 +25,7 @@ from guidance.ui.runs.jobs import LINE, RUNS, SHARE, Jobs, sentence
 from guidance.ui.runs.painting import Compute
 from guidance.ui.server import agents, api, zero
 from guidance.ui.server.doors import Event, Page, Sessions, parameters
+from guidance.ui.server.first import First
 from guidance.ui.server.gate import MAX_FILE, UP, Gate
 from guidance.ui.server.limits import limited, visitor
 from guidance.ui.server.metrics import Meter, up
@@ -264,13 +265,16 @@ def outfit(demo: gr.Blocks, auth: tuple[str, str] | None, root_path: str | None,
     script = script.replace("(WORDS)", f"({json.dumps(words.CHINESE, ensure_ascii=False)})")
     script = script.replace("(GUIDES)", f"({blend.schema()})")
     names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
+    first = f"<script>{(LOOKS / 'first.js').read_text()}</script>"
     limits = {"rate": POSTS, "uploads": MAX_FILE} if settings.PUBLIC else {}
     return {
         "auth": auth, "root_path": root_path, "mcp_server": mcp, "theme": theme.theme(), "i18n": words.tables(),
         "head": f"<script>{script}</script>", "css_paths": LOOKS / "style.css", "favicon_path": LOOKS / "favicon.png",
         "footer_links": ["api"], "ssr_mode": False, "run_history": False, "enable_monitoring": False, "pwa": False,
         "show_error": False, "max_file_size": MAX_FILE, "app_kwargs": {
-            "middleware": [Middleware(Gate, names=names, texts=demo.texts, account=auth, **limits)]
+            "middleware": [
+                Middleware(Gate, names=names, texts=demo.texts, account=auth, **limits), Middleware(First, html=first),
+            ]
         },
     }  # fmt: skip
 

@@ -177,3 +177,23 @@ def test_leaving_the_page_stops_its_run(browser, monkeypatch):
         assert page.is_closed()
     finally:
         demo.close()
+
+
+def test_an_idle_page_asks_for_few_frames(page):
+    page.add_init_script("""{
+      const frame = window.requestAnimationFrame.bind(window);
+      let asked = 0;
+      window.requestAnimationFrame = act => { asked += 1; return frame(act); };
+      window.asked = () => new Promise(done => {  // frames a second, over 60 of them
+        let left = 60;
+        const began = performance.now(), before = asked;
+        const next = () => {
+          if (left--) frame(next);
+          else done((asked - before) / (performance.now() - began) * 1000);
+        };
+        frame(next);
+      });
+    }""")
+    page.goto(page.url)
+    page.wait_for_function("window.guidance?.standing()")
+    page.wait_for_function("async () => await window.asked() < 20")  # Gradio alone goes on at every frame
