@@ -25,7 +25,7 @@ import guidance.engine  # noqa: F401  # torch is there before the first request
 from guidance import settings
 from guidance.ui import page
 from guidance.ui.html import words
-from guidance.ui.runs.jobs import WENT_WRONG
+from guidance.ui.runs.task import WENT_WRONG
 from guidance.ui.server.doors import Page
 from tests.fake import Fake
 from tests.hostile import CLIENT, FILES, VALUES, described

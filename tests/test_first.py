@@ -10,8 +10,8 @@ from guidance.ui.server.first import First
 
 ANSWERS = {
     "page": lambda: HTMLResponse("<html><head><title>A<head></title></head></html>"), "bare": lambda: HTMLResponse("é"),
-    "text": lambda: PlainTextResponse("<head>"), "stream": lambda: StreamingResponse(iter(["<he", "ad>"])),
-    "none": lambda: HTMLResponse(status_code=404),
+    "text": lambda: PlainTextResponse("<head>"), "none": lambda: HTMLResponse(status_code=404),
+    "stream": lambda: StreamingResponse(iter(["<he", "ad>"]), media_type="text/html"),
 }  # fmt: skip
 WANTED = {"page": "<html><head><script>é</script><title>A<head></title></head></html>"}
 

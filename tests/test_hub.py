@@ -17,7 +17,8 @@ from guidance.engine import OTHER_WEIGHTS, changed, fingerprint
 from guidance.models import catalogue, hub
 from guidance.models.device import ModelError
 from guidance.models.loading import open_model
-from guidance.ui.runs.jobs import Jobs, Task
+from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.task import Task
 from tests.exact import tiny_unet
 from tests.test_programs import wait_until
 

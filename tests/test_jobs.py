@@ -8,6 +8,7 @@ import pytest
 from guidance.fields import RecipeError
 from guidance.ui.runs import jobs
 from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.task import Shown
 
 
 class Work:
@@ -32,16 +33,16 @@ class Work:
         finally:
             self.closed.set()
 
-    def waiting(self, ahead: int) -> jobs.Shown:
+    def waiting(self, ahead: int) -> Shown:
         return {"status": f"{ahead} ahead"}
 
-    def pulse(self) -> jobs.Shown:
+    def pulse(self) -> Shown:
         return {}
 
     def release(self) -> None:
         self.released = True
 
-    def end(self, begun: bool) -> jobs.Shown:
+    def end(self, begun: bool) -> Shown:
         return {"status": f"stopped {begun}"}
 
 

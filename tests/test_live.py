@@ -12,10 +12,9 @@ from guidance.guides.layout import Layout
 from guidance.guides.prompt import Prompt
 from guidance.guides.sketch import Sketch
 from guidance.models.device import ModelError
-from guidance.ui.runs import painting
-from guidance.ui.runs import runner as handlers
 from guidance.ui.runs.jobs import Jobs
-from guidance.ui.runs.painting import Ask, Finished, Live, Painting, hurried
+from guidance.ui.runs.live import Live, hurried, runner
+from guidance.ui.runs.painting import Ask, Finished, Painting
 from guidance.ui.tabs import color
 from guidance.ui.tabs.blend import SUNSET
 from guidance.ui.tabs.guide import beside
@@ -28,7 +27,7 @@ FIRST, SECOND = ColorRecipe("teal", steps=9), ColorRecipe("gold", steps=9)
 def at_once(monkeypatch):
     """Nobody's hand rests."""
     for name in ("REST", "LINGER", "LOOK"):
-        monkeypatch.setattr(painting, name, 0.0)
+        monkeypatch.setattr(f"guidance.ui.runs.live.{name}", 0.0)
 
 
 def live(compute, recipe=FIRST, page=None, cache=None):
@@ -45,8 +44,8 @@ def views(shown):
 def test_a_sketch_is_waited_for_until_something_is_painted():
     def follower(guides) -> Live | None:
         recipe = Recipe(guides=guides, steps=2)
-        runner = painting.runner(Fake(), lambda values: Ask(recipe, {"": recipe}), color.render, Jobs())
-        return runner.follower(str, {"keep": True})
+        handlers = runner(Fake(), lambda values: Ask(recipe, {"": recipe}), color.render, Jobs())
+        return handlers.follower(str, {"keep": True})
 
     assert follower(Sketch()) is follower(Prompt("a lake") + Layout()) is follower(Hold(image=SUNSET)) is None
     for ready in (Sketch(image=SUNSET), Prompt("a lake"), Hold(image=SUNSET, mask=SUNSET)):
@@ -104,14 +103,14 @@ def test_who_no_longer_waits_is_shown_it_as_all_others_are():
 
 
 def test_a_move_that_must_wait_for_others_is_answered_all_the_same(monkeypatch):
-    monkeypatch.setattr(handlers, "PATIENCE", 0.01)
+    monkeypatch.setattr("guidance.ui.runs.runner.PATIENCE", 0.01)
     page = Jobs()
     page.line.append("somebody's run")
     job = page.start(live(Fake(), page=page))
-    runner = painting.runner(Fake(), lambda values: Ask(SECOND, {"": SECOND}), color.render, page)
-    runner.names = {name: name for name in ("keep", "key", "live")}
+    handlers = runner(Fake(), lambda values: Ask(SECOND, {"": SECOND}), color.render, page)
+    handlers.names = {name: name for name in ("keep", "key", "live")}
     values = {"keep": True, "key": job.key, "live": True}
-    assert asyncio.run(runner.live(values, SimpleNamespace(headers={}))) == (gr.skip(), gr.skip(), "")
+    assert asyncio.run(handlers.live(values, SimpleNamespace(headers={}))) == (gr.skip(), gr.skip(), "")
     page.line.clear()
     with page.moved:
         assert page.moved.wait_for(lambda: job.state == "over", 20)

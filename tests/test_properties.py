@@ -17,7 +17,8 @@ from guidance.fields import RecipeError, choices, kind, limits
 from guidance.recipe import Recipe, about, form, from_flat, from_json, to_flat, to_json
 from guidance.ui.html import words
 from guidance.ui.runs import jobs
-from guidance.ui.runs.jobs import WENT_WRONG, Jobs
+from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.task import WENT_WRONG
 from guidance.ui.server import api
 from tests import fuzz
 from tests.battery import battery

@@ -23,7 +23,8 @@ from guidance.guides.color import Color
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, to_json
 from guidance.ui import page
 from guidance.ui.html import words
-from guidance.ui.runs.jobs import WENT_WRONG, Jobs
+from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.task import WENT_WRONG
 from guidance.ui.server import api, gate, limits
 from tests.fake import LISTED, Fake
 from tests.hostile import CLIENT, FILES, REQUESTS, VALUES, Hostile, described, with_value

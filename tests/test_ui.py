@@ -23,8 +23,9 @@ from guidance.guides.color import Color
 from guidance.recipe import ClipRecipe, ColorRecipe, DigitRecipe, Recipe, form, from_flat, read_png, to_flat, to_json
 from guidance.ui import page
 from guidance.ui.html import pictures, words
-from guidance.ui.runs import jobs, painting
+from guidance.ui.runs import painting
 from guidance.ui.runs.runner import Runner
+from guidance.ui.runs.task import WENT_WRONG
 from guidance.ui.server.doors import Event
 from guidance.ui.tabs import color, controls, digits, prompt
 from guidance.ui.tabs.guide import COUNT, PAINTED, beside
@@ -262,7 +263,7 @@ def test_colours_are_taken_as_people_and_pickers_write_them(given, taken):
 
 def test_errors_of_ours_are_logged_and_not_shown(caplog):
     shown = list(painted(Fake(fail_at=2, error=ZeroDivisionError("/secret/path")), steps=3))
-    assert text(shown[-1]["status"]) == jobs.WENT_WRONG
+    assert text(shown[-1]["status"]) == WENT_WRONG
     assert set(shown[-1]) == {"status"}  # the last preview stays
     assert "/secret/path" in caplog.text
 

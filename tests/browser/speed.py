@@ -38,7 +38,7 @@ import time, torch
 from guidance import images
 from guidance.recipe import ColorRecipe
 from guidance.models import catalogue
-from guidance.ui.runs.painting import hurried
+from guidance.ui.runs.live import hurried
 model = catalogue.get("landscapes")
 x = torch.randn(1, 3, 64, 64)
 def seconds(action, times=9):

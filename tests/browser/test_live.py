@@ -9,7 +9,7 @@ from PIL import Image
 
 from guidance import images
 from guidance.recipe import from_json
-from guidance.ui.runs.painting import LINGER
+from guidance.ui.runs.live import LINGER
 from tests.browser.conftest import drag
 
 SEEN = """() => {

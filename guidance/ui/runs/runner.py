@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from guidance.ui.html import pictures, words
 from guidance.ui.html.words import Say
-from guidance.ui.runs.jobs import Jobs, Task, sentence
+from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.task import Task, sentence
 
 PATIENCE = 3.0  # seconds that what moves waits for its first pictures
 

@@ -24,7 +24,8 @@ from guidance.guides.base import Guide, Reading
 from guidance.recipe import AS_PNG, Recipe, about, form, from_flat, from_json, png_info, to_flat
 from guidance.ui.runs import jobs, painting
 from guidance.ui.runs.heard import listener
-from guidance.ui.runs.jobs import Jobs, Shown, Task, sentence
+from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.task import Shown, Task, sentence
 
 MAX_PICTURES = 200  # in one call
 NOBODY = "The run was stopped: nobody listened to what it says."

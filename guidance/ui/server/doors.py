@@ -13,7 +13,7 @@ from gradio_client.utils import is_file_obj, is_http_url_like, traverse
 
 from guidance.fields import RecipeError
 from guidance.recipe import admitted
-from guidance.ui.runs.jobs import WENT_WRONG
+from guidance.ui.runs.task import WENT_WRONG
 from guidance.ui.tabs.controls import offered
 
 log = logging.getLogger(__name__)

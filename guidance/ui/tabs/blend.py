@@ -13,6 +13,7 @@ from guidance.ui.html import welcome
 from guidance.ui.html.words import html, t
 from guidance.ui.runs import painting
 from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.live import runner
 from guidance.ui.runs.painting import Ask, Variants
 from guidance.ui.server.doors import Event
 from guidance.ui.tabs import controls, stage
@@ -194,5 +195,5 @@ def tab(compute: painting.Compute, jobs: Jobs) -> stage.Panel:
         return restored(from_json(json.dumps({"guides": chosen, "count": COUNT})))
 
     stage.examples(here, picks, example, list(panel.fields.values()))
-    stage.wire(here, painting.runner(compute, parse, shown, jobs), panel, {"compare": compare})
+    stage.wire(here, runner(compute, parse, shown, jobs), panel, {"compare": compare})
     return panel

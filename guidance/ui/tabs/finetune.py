@@ -22,8 +22,9 @@ from guidance.codec import UNKEPT
 from guidance.fields import RecipeError, real
 from guidance.ui.html import pictures
 from guidance.ui.html.words import Say, html, t
-from guidance.ui.runs.jobs import Jobs, Shown, Task
+from guidance.ui.runs.jobs import Jobs
 from guidance.ui.runs.runner import Runner
+from guidance.ui.runs.task import Shown, Task
 from guidance.ui.tabs import controls, stage
 
 NAME = "finetune"  # the prefix of this tab's element ids

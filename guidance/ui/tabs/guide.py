@@ -18,6 +18,7 @@ from guidance.ui.html import pictures, welcome, words
 from guidance.ui.html.words import Say, html, t
 from guidance.ui.runs import grids, painting
 from guidance.ui.runs.jobs import Jobs
+from guidance.ui.runs.live import runner
 from guidance.ui.runs.painting import Ask, Variants, View
 from guidance.ui.server.doors import Event
 from guidance.ui.server.limits import visitor
@@ -167,7 +168,7 @@ def tab(kind: type[Guide], own: Look, compute: painting.Compute, jobs: Jobs) -> 
         gr.on([advanced.expand, *(one.change for one in inputs)], controls.plot, inputs, drawn, **stage.QUICK)
     if own.examples:
         stage.examples(here, picks, example, [made[key] for key in touched])
-    stage.wire(here, painting.runner(compute, parse, own.render, jobs), panel, compare)
+    stage.wire(here, runner(compute, parse, own.render, jobs), panel, compare)
     return panel
 
 

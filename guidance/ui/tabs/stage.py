@@ -17,9 +17,9 @@ from guidance.recipe import MAX_SEED, Recipe
 from guidance.ui.html import pictures, words
 from guidance.ui.html.welcome import Welcome, how_it_works
 from guidance.ui.html.words import html, t
-from guidance.ui.runs.jobs import sentence
 from guidance.ui.runs.painting import pretty
 from guidance.ui.runs.runner import Runner
+from guidance.ui.runs.task import sentence
 from guidance.ui.server.doors import NOT_UNDERSTOOD, Event
 
 PRIVATE = {"api_visibility": "private", "show_progress": "hidden"}  # for every event but the API's own
