@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--look", choices=LOOKS, default=argparse.SUPPRESS,
                        help="upscaler: of which built-in model")  # fmt: skip
     train.add_argument("--further", action="store_true", default=argparse.SUPPRESS,
-                       help="landscapes: begin with the weights that ship")  # fmt: skip
+                       help="landscapes, upscaler, clip: begin with the weights that ship")  # fmt: skip
     train.add_argument("--blind", action="store_true", default=argparse.SUPPRESS,
                        help="digit-classifier: train on clean digits alone")  # fmt: skip
     train.set_defaults(run=run_train)

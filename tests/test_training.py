@@ -1,10 +1,12 @@
 """The painter and the trainer."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
 from diffusers import DDIMPipeline, UNet2DModel
+from safetensors.torch import load_file
 
 from guidance.models import clips
 from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
@@ -104,9 +106,10 @@ def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path, mon
     assert (tmp_path / "samples-000002.png").exists() and (tmp_path / "history.json").exists()
 
 
-def test_engravings_begin_with_the_landscapes_that_ship(tmp_path, monkeypatch):
+@pytest.mark.parametrize("run", [diffusion.engraved, partial(diffusion.run, further=True)])
+def test_a_training_begins_with_the_landscapes_that_ship(run, tmp_path, monkeypatch):
     monkeypatch.setattr(diffusion, "SHOWN", 2)
-    diffusion.engraved(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=4, batch=2)
+    run(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=4, batch=2)
     made, ships = (UNet2DModel.from_pretrained(folder, subfolder="unet").state_dict()
                    for folder in (tmp_path / "pipeline", ASSETS / "landscapes"))  # fmt: skip
     assert all(torch.allclose(made[name].float(), weight.float(), atol=1e-3) for name, weight in ships.items())
@@ -153,6 +156,15 @@ def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypat
     after, close = near("night")
     assert close > far + 0.2
     assert torch.equal(before, after)
+
+
+def test_a_clip_is_trained_further_from_the_one_that_ships(tmp_path, monkeypatch):
+    monkeypatch.setattr(clip, "TESTED", 64)
+    monkeypatch.setattr(clip, "AIMED", 1)
+    clip.run(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=16, batch=4, further=True)
+    made, ships = (load_file(folder / "open_clip_model.safetensors") for folder in (tmp_path, ASSETS / "clip"))
+    weights = [name for name in ships if "running" not in name and "tracked" not in name]  # not of the batches seen
+    assert all(torch.allclose(made[name].float(), ships[name].float(), atol=2e-3) for name in weights)
 
 
 def test_a_tiny_clip_is_trained_and_can_be_used(tmp_path, capsys, monkeypatch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from guidance import Color, Digits, Recipe, generate, images, read_png, save_png, settings
 from guidance.__main__ import main
@@ -203,12 +203,22 @@ def test_each_look_is_enlarged_into_what_its_own_model_has_learned_from(tmp_path
     assert drawn["small"].shape == (2, 3, 64, 64) and len(drawn["samples"]) == training.SHOWN
 
 
+def test_a_training_begins_with_the_upscaler_that_ships(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SHOWN", 2)
+    little = Settings(tmp_path, steps=2, every=1, warmup=1, learning_rate=1e-6)
+    training.run(little, pictures=2, batch=1, look="engravings", further=True)
+    folders = tmp_path, settings.ASSETS / "engravings"
+    made, ships = (load_file(folder / "upscaler" / "model.safetensors") for folder in folders)
+    assert all(torch.allclose(made[name].float(), weight.float(), atol=1e-3) for name, weight in ships.items())
+
+
 def test_a_tiny_training_resumes_and_leaves_an_upscaler(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SHOWN", 2)
     asked = {"pictures": 4, "batch": 2}
     whole = Settings(tmp_path / "whole", steps=6, every=2, warmup=1, precision="no")
     training.run(whole, **asked)
-    assert {path.name for path in (tmp_path / "whole").iterdir()} == {"pool.pt", "pixels", "contest", "upscaler"}
+    kept = {path.name for path in whole.out.iterdir()}
+    assert kept == {"pool-landscapes.pt", "pixels", "contest", "upscaler"}
     shutil.copytree(tmp_path / "whole", tmp_path / "broken", ignore=shutil.ignore_patterns("pixels", "contest"))
     calls, real = [], torch.optim.AdamW.step
 

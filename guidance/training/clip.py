@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
 
@@ -20,6 +21,7 @@ from guidance.models.words import WordTokenizer, split
 from guidance.sampling.rules import rms
 from guidance.sampling.schedule import Schedule
 from guidance.sampling.spectrum import wiener
+from guidance.settings import ASSETS
 from guidance.training import captions
 from guidance.training.diffusion import noise_levels, painted
 from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
@@ -164,14 +166,18 @@ def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Ten
     train(network, loss, replace(settings, out=out, steps=AIMED, every=AIMED, warmup=50))
 
 
-def run(settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 64) -> None:
+def run(settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 64, further: bool = False) -> None:
     """Train with a pairwise sigmoid loss (Zhai et al. 2023, arXiv:2303.15343) and keep the model in `settings.out`.
 
-    A caption matches every picture it is true of, so partial captions are no false negatives.
+    A caption matches every picture it is true of, so partial captions are no false negatives. With `further` it begins
+    with the weights that ship, at half the learning rate.
     """
     torch.manual_seed(settings.seed)
     tokenizer = WordTokenizer(vocabulary())
     network = build(config(tokenizer)).to(memory_format=torch.channels_last)
+    if further:
+        network.load_state_dict(load_file(ASSETS / "clip" / "open_clip_model.safetensors"))
+        settings = replace(settings, learning_rate=settings.learning_rate / 2)
     pool, truth = painted("diffusion", pictures, DEVICE)
     kept = settings.out / f"repainted-{pictures}.pt"  # for when a run is resumed
     if not kept.exists():

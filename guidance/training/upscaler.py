@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import avg_pool2d, leaky_relu, pad, relu
@@ -21,6 +22,7 @@ from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, reduced
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
+from guidance.settings import ASSETS
 from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import paint
 from guidance.training.trainer import DEVICE, Settings, keep, train
@@ -145,11 +147,20 @@ class Contest(nn.Module):
         return made, praise, real, false
 
 
-def run(settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8, look: str = "landscapes") -> None:
-    """Train on `pictures` of a look and keep the averaged fp16 upscaler in `settings.out`/upscaler."""
+def run(
+    settings: Settings = SETTINGS, *, pictures: int = 1_000, batch: int = 8, look: str = "landscapes",
+    further: bool = False,
+) -> None:  # fmt: skip
+    """Train on `pictures` of a look and keep the averaged fp16 upscaler in `settings.out`/upscaler.
+
+    With `further` it begins with the weights that ship, at half the learning rate.
+    """
     torch.manual_seed(settings.seed)
-    pool = prepared(settings.out / "pool.pt", pictures, look)
+    pool = prepared(settings.out / f"pool-{look}.pt", pictures, look)
     upscaler = Upscaler().to(memory_format=torch.channels_last)
+    if further:
+        upscaler.load_state_dict(load_file(ASSETS / look / "upscaler" / "model.safetensors"))
+        settings = dataclasses.replace(settings, learning_rate=settings.learning_rate / 2)
 
     def show(network: nn.Module, path: Path) -> None:
         """Samples and what becomes of them; paintings painted again, what becomes of those, and the paintings."""
