@@ -92,7 +92,7 @@ def open_upscaler(folder: Path, source: str, channels: int) -> Upscaler | None:
         if channels != 3:
             raise ValueError
         with building:
-            network = Upscaler(config["width"], config["blocks"], config["strength"])
+            network = Upscaler(config["width"], config["blocks"], config["strength"], config.get("slack", 0.0))
         network.load_state_dict(load_file(weights))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"The upscaler of {source} is of another kind than those known here.") from error

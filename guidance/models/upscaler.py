@@ -1,4 +1,4 @@
-"""The network that makes large pictures of small ones; what it makes, made small again, is what it was given."""
+"""The network that makes large pictures of small ones; what it makes, made small again, is near what it was given."""
 
 import json
 from pathlib import Path
@@ -38,6 +38,18 @@ def fitted(y: Tensor, x: Tensor) -> Tensor:
     return enlarged(x) + detail * enlarged(room.clamp(0, 1))
 
 
+def near(wanted: Tensor, x: Tensor, slack: float) -> Tensor:
+    """Pictures (B, C, H, W) from x toward those wanted, of the mean colours of x and within `slack` of it as rms.
+
+    No pixel moves by 3 slack or more: the grain of a sample may go, and its stars stay.
+    """
+    change = wanted - x
+    change = change / (1 + change.abs() / (3 * slack))
+    change = change - change.mean((2, 3), keepdim=True)
+    size = change.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
+    return (x + change * (slack / size).clamp(max=1)).clamp(-1, 1)
+
+
 class Block(nn.Module):
     """Two convolutions around a nonlinearity, added to what they were given."""
 
@@ -55,14 +67,15 @@ class Upscaler(nn.Module):
     """A plain convolutional network, nearly all of it at the small size, that is told how far its input may be off.
 
     That is the strength of the conditioning augmentation of cascaded diffusion (arXiv:2106.15282): 0 takes a picture at
-    its word, more makes less of what it shows. `strength` is what it is told unless another is given.
+    its word, more makes less of what it shows. `strength` is what it is told unless another is given. What it makes,
+    made small again, may be `slack` from what it was given, as rms in [-1, 1].
     """
 
-    def __init__(self, width: int = 64, blocks: int = 8, strength: float = 0.0):
+    def __init__(self, width: int = 64, blocks: int = 8, strength: float = 0.0, slack: float = 0.0):
         super().__init__()
-        if not (0 < width <= 512 and 0 < blocks <= 64 and 0 <= strength <= 1):  # it may come from a stranger's file
+        if not (0 < width <= 512 and 0 < blocks <= 64 and 0 <= strength <= 1 and 0 <= slack <= 1):  # a stranger's file
             raise ValueError("No upscaler is of this size.")
-        self.config = {"width": width, "blocks": blocks, "strength": strength}
+        self.config = {"width": width, "blocks": blocks, "strength": strength, "slack": slack}
         self.head = nn.Conv2d(3 + 1, width, 3, padding=1)
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
         self.twice = nn.Conv2d(width, width // 2 * 4, 3, padding=1)
@@ -76,7 +89,8 @@ class Upscaler(nn.Module):
         features = self.blocks(self.head(torch.cat([x, plane], 1)))
         features = silu(pixel_shuffle(self.twice(features), 2))  # (B, width / 2, 2 H, 2 W)
         features = silu(pixel_shuffle(self.again(features), 2))  # (B, width / 2, 4 H, 4 W)
-        return fitted(smooth(x) + self.tail(features), x)
+        y, slack = smooth(x) + self.tail(features), self.config["slack"]
+        return fitted(y, near(reduced(y), x, slack) if slack else x)
 
     def save(self, folder: Path) -> None:
         """Write the configuration and the weights in half precision, as a model's folder has them in `upscaler`."""

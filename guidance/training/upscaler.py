@@ -18,7 +18,7 @@ from guidance.atomic import save
 from guidance.frame import sheet, to_images
 from guidance.models import catalogue
 from guidance.models.model import Model
-from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, reduced, smooth
+from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, near, reduced, smooth
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
@@ -30,6 +30,7 @@ from guidance.training.trainer import DEVICE, Settings, keep, train
 FIRST = 100_000_000  # the seeds of its paintings begin here
 STEPS, LEAST, MOST = 12, 1, 3  # of so many steps of DDIM, the least and the most that paint a painting again
 CROP = 24  # px of the small pictures
+SLACK = 0.036  # in [-1, 1], of which a file has 256 values
 PLAIN = 1 / 3  # of the inputs are not painted again: clean ones, blurred and noisy ones
 REGRESSION = 0.64  # the share of steps and time without the critic
 WEIGHT = 0.02  # of the critic's word beside the pixels
@@ -102,8 +103,9 @@ def drawn(pool: dict[str, Tensor], batch: int, generator: torch.Generator) -> tu
     large, small = large.lerp(tint, share), small.lerp(tint, share).clamp(-1, 1)
     if torch.rand((), **here) < 0.5:
         large, small = large.flip(3), small.flip(3)
-    # Where a picture was changed, the painting's detail is wanted upon the change.
-    return small, strength, fitted(large + smooth(small - reduced(large)), small), large
+    # Where a picture was changed, the painting's detail is wanted upon what is left of the change.
+    changed = near(reduced(large), small, SLACK)
+    return small, strength, fitted(large + smooth(changed - reduced(large)), changed), large
 
 
 def apart(y: Tensor, wanted: Tensor) -> Tensor:
@@ -157,7 +159,7 @@ def run(
     """
     torch.manual_seed(settings.seed)
     pool = prepared(settings.out / f"pool-{look}.pt", pictures, look)
-    upscaler = Upscaler().to(memory_format=torch.channels_last)
+    upscaler = Upscaler(slack=SLACK).to(memory_format=torch.channels_last)
     if further:
         upscaler.load_state_dict(load_file(ASSETS / look / "upscaler" / "model.safetensors"))
         settings = dataclasses.replace(settings, learning_rate=settings.learning_rate / 2)
