@@ -72,7 +72,7 @@ def test_what_an_upscaler_may_change_is_little_and_no_mean_colour():
     for size in (0.001, 0.02, 5.0):
         wanted = x + size * torch.randn(x.shape)
         moved = near(wanted, x, slack) - x
-        assert moved.square().mean((1, 2, 3)).sqrt().max() <= slack * 1.001 and moved.abs().max() < 3 * slack
+        assert moved.square().mean((1, 2, 3)).sqrt().max() <= slack * 1.001 and moved.abs().max() < 6 * slack
         assert moved.mean((2, 3)).abs().max() < 1e-6
         assert ((wanted - x) * moved).sum() > 0  # toward what is wanted
     wanted = x + 0.001 * torch.randn(x.shape)

@@ -41,10 +41,10 @@ def fitted(y: Tensor, x: Tensor) -> Tensor:
 def near(wanted: Tensor, x: Tensor, slack: float) -> Tensor:
     """Pictures (B, C, H, W) from x toward those wanted, of the mean colours of x and within `slack` of it as rms.
 
-    No pixel moves by 3 slack or more: the grain of a sample may go, and its stars stay.
+    No pixel moves by 6 slack or more: the grain of a sample may go, and its stars stay.
     """
     change = wanted - x
-    change = change / (1 + change.abs() / (3 * slack))
+    change = change / (1 + change.abs() / (6 * slack))
     change = change - change.mean((2, 3), keepdim=True)
     size = change.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
     return (x + change * (slack / size).clamp(max=1)).clamp(-1, 1)

@@ -30,7 +30,7 @@ from guidance.training.trainer import DEVICE, Settings, keep, train
 FIRST = 100_000_000  # the seeds of its paintings begin here
 STEPS, LEAST, MOST = 12, 1, 3  # of so many steps of DDIM, the least and the most that paint a painting again
 CROP = 24  # px of the small pictures
-SLACK = 0.036  # in [-1, 1], of which a file has 256 values
+SLACK = 0.0195  # in [-1, 1]; the grain of samples comes to as much
 PLAIN = 1 / 3  # of the inputs are not painted again: clean ones, blurred and noisy ones
 REGRESSION = 0.64  # the share of steps and time without the critic
 WEIGHT = 0.02  # of the critic's word beside the pixels
