@@ -1,6 +1,7 @@
-"""The upscaler: is its picture the model's own, can it be told from a painting, and what does it cost."""
+"""The upscaler: is its picture the model's own, how near to paintings is it, and what does it cost."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -11,15 +12,15 @@ from tqdm import tqdm
 from guidance.atomic import save
 from guidance.cielab import lab
 from guidance.engine import generate
-from guidance.evaluation.metrics import Table
+from guidance.evaluation.metrics import Table, kid
 from guidance.evaluation.samples import grid
 from guidance.guides.color import Color
 from guidance.models.upscaler import FACTOR, reduced, smooth
 from guidance.recipe import Recipe
 from guidance.training.diffusion import SEEDS
-from guidance.training.landscapes import paint
+from guidance.training.landscapes import attributes, paint
 
-BATCH, STEPS = 16, 400  # of the training of who tells samples from paintings
+BATCH, STEPS = 16, 400  # of the trainings of who looks at samples
 RECIPES = {"unguided": Recipe(solver="dpm++", steps=15), "a colour": Recipe(guides=Color("teal"))}
 TIMED = Recipe(count=4)
 
@@ -37,36 +38,65 @@ def drawn(recipe: Recipe, count: int) -> tuple[Tensor, Tensor]:
                  ([frame.x0 for frame in last], [frame.large for frame in last]))  # fmt: skip
 
 
-def paintings(count: int, size: int = 64 * FACTOR) -> Tensor:
-    """Paintings of seeds that no network was trained on, (count, 3, size, size)."""
-    seeds = torch.arange(count) + SEEDS["evaluation"]
-    return rounded(torch.cat([paint(part, size) for part in seeds.split(16)]))
+def paintings(seeds: Tensor, size: int = 64 * FACTOR) -> Tensor:
+    """Paintings of seeds (N,), (N, 3, size, size)."""
+    return rounded(torch.cat([paint(part, size) for part in tqdm(seeds.split(16), leave=False)]))
 
 
-def told_apart(made: Tensor, painted: Tensor) -> float:
-    """The share of pictures of which a small network, trained on two thirds of them, tells rightly which they are."""
+def looker(answers: int) -> nn.Sequential:
+    """A small network that looks at pictures of any size, its features (B, 128) before its last two layers."""
     torch.manual_seed(0)
     layers = []
     for before, after in ((3, 32), (32, 64), (64, 96), (96, 128)):
         layers += [nn.Conv2d(before, after, 4, 2, 1), nn.GroupNorm(8, after), nn.SiLU()]
-    network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, 1))
-    network = network.to(memory_format=torch.channels_last)
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, answers)]
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)
+
+
+def taught(network: nn.Module, drawn: Callable[[], tuple[Tensor, Tensor]]) -> nn.Module:
+    """The network after STEPS batches of pictures (B, 3, H, W) and their answers (B, A) of 0 and 1."""
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0.05)
     rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    known = len(made) * 2 // 3
     for _ in tqdm(range(STEPS), leave=False):
-        x = torch.cat([batch[torch.randint(known, (BATCH // 2,))] for batch in (made, painted)])
-        x = torch.where(torch.rand(BATCH, 1, 1, 1) < 0.5, x.flip(3), x)
-        truth = (torch.arange(BATCH) < BATCH // 2).float()
-        loss = binary_cross_entropy_with_logits(network(x)[:, 0], truth)
+        x, truth = drawn()
+        x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x)
+        loss = binary_cross_entropy_with_logits(network(x), truth)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         rates.step()
+    return network.eval()
+
+
+def told_apart(made: Tensor, painted: Tensor) -> float:
+    """The share of pictures of which a small network, trained on two thirds of them, tells rightly which they are."""
+    known, truth = len(made) * 2 // 3, (torch.arange(BATCH) < BATCH // 2).float()[:, None]
+
+    def drawn() -> tuple[Tensor, Tensor]:
+        return torch.cat([batch[torch.randint(known, (BATCH // 2,))] for batch in (made, painted)]), truth
+
+    network = taught(looker(1), drawn)
     with torch.no_grad():
-        right = [(network.eval()(part)[:, 0] > 0) == is_made for batch, is_made in ((made, True), (painted, False))
+        right = [(network(part)[:, 0] > 0) == is_made for batch, is_made in ((made, True), (painted, False))
                  for part in batch[known:].split(32)]  # fmt: skip
     return torch.cat(right).float().mean().item()
+
+
+def eye(seeds: Tensor) -> nn.Module:
+    """A network that has learned what paintings of 256 px show, those of seeds (N,), and gives features (B, 128)."""
+    pool, truth = paintings(seeds), attributes(seeds).float()
+
+    def drawn() -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(pool), (BATCH,))
+        return pool[chosen], truth[chosen]
+
+    return taught(looker(truth.shape[1]), drawn)[:-2]
+
+
+@torch.no_grad()
+def seen(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Its features of pictures (N, 3, H, W): (N, 128)."""
+    return torch.cat([network(part) for part in pictures.split(32)])
 
 
 def apart(large: Tensor, native: Tensor) -> dict[str, float]:
@@ -82,12 +112,16 @@ def apart(large: Tensor, native: Tensor) -> dict[str, float]:
 def evaluate(out: Path, count: int = 600) -> None:
     """Print the tables of `count` pictures, and save 36 unguided ones, 36 guided ones, and 36 paintings."""
     table, (native, large) = Table(out / "upscaler.json"), drawn(RECIPES["unguided"], count)
-    painted = paintings(count)
-    for name, batch, others in (
-        ("at 64 px", native, rounded(reduced(painted))), ("enlarged smoothly", rounded(smooth(native)), painted),
-        ("by the upscaler", large, painted),
+    first, second, third = (torch.arange(count) + SEEDS["evaluation"] + k * count for k in range(3))
+    painted, network = paintings(first), eye(second)
+    known = seen(network, painted)
+    for name, batch in (
+        ("paintings", paintings(third)), ("enlarged smoothly", rounded(smooth(native))), ("by the upscaler", large),
     ):  # fmt: skip
-        table.add({"samples": name, "told from paintings, %": 100 * told_apart(batch, others)})
+        near = {"KID x 1000 at 256 px": kid(seen(network, batch), known)}
+        table.add({"pictures": name} | near | {"told from paintings, %": 100 * told_apart(batch, painted)})
+    small = told_apart(native, rounded(reduced(painted)))
+    print(f"\nthe native pictures, told from paintings of 64 px: {small:.0%}")
     print()
     same = Table(out / "upscaler-same.json")
     sets = {"unguided": (native, large), "a colour": drawn(RECIPES["a colour"], 36)}
