@@ -15,6 +15,8 @@ from guidance.engine import generate
 from guidance.evaluation.metrics import Table, kid
 from guidance.evaluation.samples import grid
 from guidance.guides.color import Color
+from guidance.models import catalogue
+from guidance.models.device import device
 from guidance.models.upscaler import FACTOR, reduced, smooth
 from guidance.recipe import Recipe
 from guidance.training.diffusion import SEEDS
@@ -100,12 +102,20 @@ def seen(network: nn.Module, pictures: Tensor) -> Tensor:
 
 
 def apart(large: Tensor, native: Tensor) -> dict[str, float]:
-    """How far enlarged pictures, made small again, are from those that were enlarged; of [0, 1], and CIELAB."""
-    difference = (reduced(large) - native) / 2
+    """How far enlarged pictures, made small again, are from those that were enlarged, and what the judge makes of it.
+
+    rms is of [0, 1], colours are of CIELAB, and an attribute's share is that of the pictures in which it is seen.
+    """
+    difference, judge = (reduced(large) - native) / 2, catalogue.judge()
+    with torch.no_grad():
+        before, after = (torch.cat([judge(part.to(device())).cpu() for part in pictures.split(256)]) > 0
+                         for pictures in (native, reduced(large)))  # fmt: skip
     means = [lab((batch.mean((2, 3)) + 1) / 2) for batch in (large, native)]
     return {
         "rms at 64 px": difference.square().mean().sqrt().item(), "most at 64 px": difference.abs().max().item(),
         "most dE of the mean colour": (means[0] - means[1]).norm(dim=1).max().item(),
+        "most change of an attribute's share, points":
+            100 * (before.float().mean(0) - after.float().mean(0)).abs().max().item(),
     }  # fmt: skip
 
 
