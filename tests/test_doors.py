@@ -23,7 +23,7 @@ from PIL import Image
 from guidance import guides, settings
 from guidance.codec import UNKEPT, UNREADABLE
 from guidance.recipe import ColorRecipe, from_json, to_json
-from guidance.ui import page
+from guidance.ui import page, recall
 from guidance.ui.html import words
 from guidance.ui.server import limits
 from guidance.ui.tabs import guide
@@ -189,7 +189,7 @@ def test_one_s_own_page_takes_many_pictures_to_learn_from(monkeypatch):
 @pytest.mark.parametrize("name", ["dropped", "recalled"])
 def test_of_many_recipes_at_once_no_more_are_made_than_there_are_tabs(url, demo, monkeypatch, name):
     made = []
-    monkeypatch.setattr(page, "from_json", lambda *given, **more: made.append(given) or from_json(*given, **more))
+    monkeypatch.setattr(recall, "from_json", lambda *given, **more: made.append(given) or from_json(*given, **more))
     texts = json.dumps([to_json(ColorRecipe())] * 100)
     data = {"data": [texts]} if name == "recalled" else {"data": [], "event_data": {"recipes": texts}}
     answer = CLIENT.post(f"{url}gradio_api/run/predict", json=data | {"fn_index": event(demo, name)})
