@@ -83,7 +83,7 @@ class Model:
     def enlarge(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) in [-1, 1] in the size of the upscaler, one after another: each is the same in company.
 
-        Made small again they are what they were.
+        Made small again they are what they were, within the upscaler's slack.
         """
         low = self.dtype == torch.bfloat16  # of which the convolutions alone make use: the means stay exact
         with torch.autocast(self.device.type, torch.bfloat16, enabled=low):
