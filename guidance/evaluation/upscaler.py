@@ -40,9 +40,9 @@ def drawn(recipe: Recipe, count: int) -> tuple[Tensor, Tensor]:
                  ([frame.x0 for frame in last], [frame.large for frame in last]))  # fmt: skip
 
 
-def paintings(seeds: Tensor, size: int = 64 * FACTOR) -> Tensor:
-    """Paintings of seeds (N,), (N, 3, size, size)."""
-    return rounded(torch.cat([paint(part, size) for part in tqdm(seeds.split(16), leave=False)]))
+def paintings(seeds: Tensor) -> Tensor:
+    """Paintings of seeds (N,) in the size of what is enlarged, (N, 3, 256, 256)."""
+    return rounded(torch.cat([paint(part, 64 * FACTOR) for part in tqdm(seeds.split(16), leave=False)]))
 
 
 def looker(answers: int) -> nn.Sequential:

@@ -177,7 +177,7 @@ def run(settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 6
     network = build(config(tokenizer)).to(memory_format=torch.channels_last)
     if further:
         network.load_state_dict(load_file(ASSETS / "clip" / "open_clip_model.safetensors"))
-        settings = replace(settings, learning_rate=settings.learning_rate / 2)
+        settings = settings.gentler()
     pool, truth = painted("diffusion", pictures, DEVICE)
     kept = settings.out / f"repainted-{pictures}.pt"  # for when a run is resumed
     if not kept.exists():

@@ -1,6 +1,5 @@
 """Train the landscapes' networks: a small UNet2DModel that predicts v on the linear schedule of DDPM, and its judge."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -76,9 +75,7 @@ def run(
     at half the learning rate.
     """
     torch.manual_seed(settings.seed)
-    unet = built_in() if further else build()[0]
-    if further:
-        settings = replace(settings, learning_rate=settings.learning_rate / 2)
+    unet, settings = (built_in(), settings.gentler()) if further else (build()[0], settings)
     pool, truth = painted("diffusion", pictures, DEVICE)
     weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
     learn(unet, pool, weights, settings, batch)

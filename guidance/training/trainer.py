@@ -5,7 +5,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,6 +34,10 @@ class Settings:
     precision: str = "bf16"  # "no", "bf16" or "fp16", as Accelerate names them
     seed: int = 0
     every: int = 500  # steps between checkpoints, sample grids and curves
+
+    def gentler(self) -> "Settings":
+        """The same at half the learning rate, for weights that have learned already."""
+        return replace(self, learning_rate=self.learning_rate / 2)
 
 
 def train(

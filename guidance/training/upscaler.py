@@ -104,8 +104,9 @@ def drawn(pool: dict[str, Tensor], batch: int, generator: torch.Generator) -> tu
     if torch.rand((), **here) < 0.5:
         large, small = large.flip(3), small.flip(3)
     # Where a picture was changed, the painting's detail is wanted upon what is left of the change.
-    changed = near(reduced(large), small, SLACK)
-    return small, strength, fitted(large + smooth(changed - reduced(large)), changed), large
+    means = reduced(large)
+    changed = near(means, small, SLACK)
+    return small, strength, fitted(large + smooth(changed - means), changed), large
 
 
 def apart(y: Tensor, wanted: Tensor) -> Tensor:
@@ -158,11 +159,12 @@ def run(
     With `further` it begins with the weights that ship, at half the learning rate.
     """
     torch.manual_seed(settings.seed)
-    pool = prepared(settings.out / f"pool-{look}.pt", pictures, look)
     upscaler = Upscaler(slack=SLACK).to(memory_format=torch.channels_last)
+    contest = Contest(upscaler)  # before anything else that draws, or it would not be that of a run that has its pool
+    pool = prepared(settings.out / f"pool-{look}.pt", pictures, look)
     if further:
         upscaler.load_state_dict(load_file(ASSETS / look / "upscaler" / "model.safetensors"))
-        settings = dataclasses.replace(settings, learning_rate=settings.learning_rate / 2)
+        settings = settings.gentler()
 
     def show(network: nn.Module, path: Path) -> None:
         """Samples and what becomes of them; paintings painted again, what becomes of those, and the paintings."""
@@ -190,5 +192,5 @@ def run(
                                    minutes=settings.minutes * share, learning_rate=rate)  # fmt: skip
 
     train(upscaler, pixels, part("pixels", REGRESSION, settings.learning_rate), show=show)
-    train(Contest(upscaler), contested, part("contest", 1 - REGRESSION, settings.learning_rate / 4),
+    train(contest, contested, part("contest", 1 - REGRESSION, settings.learning_rate / 4),
           show=lambda contest, path: show(contest.upscaler, path))  # fmt: skip

@@ -33,7 +33,7 @@ from guidance.ui.tabs import blend, color, digits, finetune, prompt, stage
 from guidance.ui.tabs.guide import Look, tab
 
 log = logging.getLogger(__name__)
-LOOKS = Path(__file__).parent / "html"
+HTML = Path(__file__).parent / "html"
 SCRIPTS = ("page.js", "canvas.js", "blend.js")
 POSTS = 240  # requests a minute and visitor of a public page; a click sends three, and a slider one
 QUICK = 0.1  # seconds for one picture's step: less, and pictures follow the controls from the start
@@ -179,15 +179,15 @@ def begin_with(panels: list[stage.Panel], name: str, value: str) -> None:
 def outfit(demo: gr.Blocks, auth: tuple[str, str] | None, root_path: str | None, mcp: bool) -> dict[str, object]:
     """What Gradio is told of the page's looks and doors, whoever serves it."""
     demo.max_threads = demo._queue.max_thread_count = 2 * (demo.line.runs + LINE)  # each run has one that follows it
-    script = "".join((LOOKS / name).read_text() for name in SCRIPTS)
+    script = "".join((HTML / name).read_text() for name in SCRIPTS)
     script = script.replace("(WORDS)", f"({json.dumps(words.CHINESE, ensure_ascii=False)})")
     script = script.replace("(GUIDES)", f"({blend.schema()})")
     names = {fn.api_name: parameters(fn) for fn in demo.fns.values() if fn.api_visibility == "public"}
-    first = f"<script>{(LOOKS / 'first.js').read_text()}</script>"
+    first = f"<script>{(HTML / 'first.js').read_text()}</script>"
     limits = {"rate": POSTS, "uploads": MAX_FILE} if settings.PUBLIC else {}
     return {
         "auth": auth, "root_path": root_path, "mcp_server": mcp, "theme": theme.theme(), "i18n": words.tables(),
-        "head": f"<script>{script}</script>", "css_paths": LOOKS / "style.css", "favicon_path": LOOKS / "favicon.png",
+        "head": f"<script>{script}</script>", "css_paths": HTML / "style.css", "favicon_path": HTML / "favicon.png",
         "footer_links": ["api"], "ssr_mode": False, "run_history": False, "enable_monitoring": False, "pwa": False,
         "show_error": False, "max_file_size": MAX_FILE, "app_kwargs": {
             "middleware": [
