@@ -17,7 +17,7 @@ from guidance.frame import to_images
 from guidance.models import catalogue, loading
 from guidance.models.cache import Cache, weight
 from guidance.models.device import ModelError
-from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, near, reduced
+from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, near, reduced, smooth
 from guidance.recipe import KEY, from_json, to_json
 from guidance.training import upscaler as training
 from guidance.training.engravings import by_day, engrave
@@ -207,12 +207,17 @@ def test_the_painter_s_pairs_are_exact_and_inputs_are_told_how_far_they_may_be_o
 def test_it_is_measured(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(evaluation, "STEPS", 30)
     torch.manual_seed(0)
-    noise, flat = torch.randn(60, 3, 32, 32) / 2, torch.rand(60, 3, 1, 1).expand(-1, -1, 32, 32)
+    shape = 120, 3, 32, 32
+    several = torch.randn(shape) / 2, torch.rand(120, 3, 1, 1).expand(shape), torch.randn(shape) / 2
+    noise, flat, again = (training.stored(pictures.clamp(-1, 1)) for pictures in several)
     assert evaluation.told_apart(noise, flat) == 1.0
-    assert 0.3 < evaluation.told_apart(noise, torch.randn(60, 3, 32, 32) / 2) < 0.7
+    assert 0.3 < evaluation.told_apart(noise, again) < 0.7
+    sharp = training.stored(paint(torch.arange(120)))
+    assert evaluation.told_apart(evaluation.changed(evaluation.changed(sharp, reduced), smooth), sharp) > 0.9
     same = evaluation.apart(enlarged(noise), noise)
     assert same["rms at 64 px"] < 1e-6 and same["most dE of the mean colour"] < 1e-3
-    assert evaluation.apart(enlarged(flat) + 0.2, flat)["rms at 64 px"] == pytest.approx(0.1, abs=1e-4)
+    lighter = enlarged(noise.clamp(max=200)) + 51
+    assert evaluation.apart(lighter, noise.clamp(max=200))["rms at 64 px"] == pytest.approx(0.2, abs=1e-4)
     monkeypatch.setattr(evaluation, "RECIPES", dict.fromkeys(evaluation.RECIPES, SHORT))
     monkeypatch.setattr(evaluation, "TIMED", SHORT)
     monkeypatch.setattr(evaluation, "STEPS", 1)
