@@ -22,7 +22,7 @@ BELOW = {
     "options": {"fields", "recipe"},
     "parts": {"frame", "recipe"},
     "engine": {"fields", "sampling", "models", "guides", "recipe", "frame", "parts"},
-    "training": {"settings", "atomic", "codec", "sampling", "models", "frame"},
+    "training": {"settings", "atomic", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"},
     "evaluation": {
         "settings", "atomic", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine",
         "training",

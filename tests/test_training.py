@@ -8,10 +8,11 @@ import torch
 from diffusers import DDIMPipeline, UNet2DModel
 from safetensors.torch import load_file
 
-from guidance.models import clips
+from guidance.models import catalogue, clips
 from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
+from guidance.models.attributes import named as read
 from guidance.settings import ASSETS
-from guidance.training import clip, diffusion
+from guidance.training import clip, diffusion, guided
 from guidance.training.captions import broken, named, sentence
 from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import Settings, train
@@ -158,10 +159,29 @@ def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypat
     assert torch.equal(before, after)
 
 
+def test_prompts_to_learn_from_name_what_some_painting_shows_and_every_second_one_something_small():
+    texts = guided.prompts(40, seed=1)
+    assert len(texts) == 40 and texts == guided.prompts(40, seed=1) != guided.prompts(40, seed=2)
+    for k, text in enumerate(texts):
+        names = set(read(text))
+        assert 1 <= len(names) <= 4 and (k % 2 or names & set(diffusion.FINE))
+        assert sum(name in names for name in LANDS) <= 1
+
+
+def test_what_a_sample_shows_is_what_a_judge_sees_in_it():
+    pictures = ((paint(torch.arange(300)) + 1) * 127.5).round().byte()
+    right = guided.shown(catalogue.judge(), pictures) == attributes(torch.arange(300))
+    assert right.float().mean() > 0.99
+
+
 def test_a_clip_is_trained_further_from_the_one_that_ships(tmp_path, monkeypatch):
     monkeypatch.setattr(clip, "TESTED", 64)
     monkeypatch.setattr(clip, "AIMED", 1)
-    clip.run(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=16, batch=4, further=True)
+    monkeypatch.setattr(clip, "TEACHER", 1)
+    monkeypatch.setattr(diffusion, "TESTED", 16)
+    clip.run(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=16, batch=4, further=True, prompts=2)
+    steered = torch.load(tmp_path / "guided-2.pt")
+    assert steered.shape == (2, 3, 64, 64) and steered.dtype == torch.uint8
     made, ships = (load_file(folder / "open_clip_model.safetensors") for folder in (tmp_path, ASSETS / "clip"))
     weights = [name for name in ships if "running" not in name and "tracked" not in name]  # not of the batches seen
     assert all(torch.allclose(made[name].float(), ships[name].float(), atol=2e-3) for name in weights)

@@ -3,22 +3,18 @@
 import random
 import time
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from guidance.atomic import save
-from guidance.engine import images
 from guidance.evaluation import metrics
 from guidance.evaluation.samples import data, grid, pictures
-from guidance.frame import to_pixels
 from guidance.guides.prompt import Prompt
 from guidance.models import catalogue, clips
 from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import ClipRecipe, Recipe
-from guidance.training import captions
+from guidance.training import captions, guided
 from guidance.training.diffusion import SEEDS, painted_from
 from guidance.training.landscapes import attributes
 from guidance.training.trainer import keep, plot
@@ -65,34 +61,8 @@ def shows(judge: nn.Module, batch: Tensor, names: list[str]) -> Tensor:
         return (judge(batch)[:, [ATTRIBUTES.index(name) for name in names]] > 0).all(1)
 
 
-class Prompts(Prompt):
-    """A prompt for each picture."""
-
-    name: ClassVar[str] = ""
-    texts: tuple[str, ...] = ()
-
-    def goals(self, judge: clips.Clip) -> Tensor:
-        """The unit vectors of each picture's prompt, (B, 1, D)."""
-        return torch.stack([judge.text(text) for text in self.texts])[:, None]
-
-
-def together(recipe: Recipe, asked: list[str]) -> Tensor:
-    """A picture for each prompt, the first of the recipe's seed and so on, (N, 3, H, W) in [-1, 1].
-
-    They are those of a recipe for each; 32 are made at once.
-    """
-    made = []
-    for first in tqdm(range(0, len(asked), 32), leave=False):
-        texts = asked[first : first + 32]
-        each = tuple(text for text in texts for _ in range(recipe.candidates))
-        guides = tuple(Prompts(**dict(guide), texts=each) for guide in recipe.guides)
-        part = recipe.replace(guides=guides, seed=recipe.seed + first, count=len(texts), size="native")
-        made.append(to_pixels(images(part)))
-    return torch.cat(made).float() / 127.5 - 1
-
-
 def drawn(path: Path, recipe: Recipe, asked: list[str]) -> tuple[Tensor, float]:
-    """The pictures of `together` and the seconds each took, kept in a file.
+    """The pictures of `guided.together`, in [-1, 1], and the seconds each took, kept in a file.
 
     What an earlier run left there is read where recipe, prompts and weights are the same: a stopped run goes on.
     """
@@ -102,7 +72,7 @@ def drawn(path: Path, recipe: Recipe, asked: list[str]) -> tuple[Tensor, float]:
         if kept["key"] == key:
             return kept["pictures"], kept["seconds"]
     started = time.perf_counter()
-    pictures = together(recipe, asked)
+    pictures = guided.together(recipe, asked).float() / 127.5 - 1
     seconds = (time.perf_counter() - started) / len(pictures)
     keep({"key": key, "pictures": pictures, "seconds": seconds}, path)
     return pictures, seconds

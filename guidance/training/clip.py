@@ -14,23 +14,21 @@ from torch import Tensor, nn
 from torch.nn.functional import affine_grid, grid_sample, interpolate, logsigmoid, normalize
 
 from guidance.atomic import written
-from guidance.models import catalogue
 from guidance.models.attributes import ATTRIBUTES, SYNONYMS, WORDS
 from guidance.models.clips import build
 from guidance.models.words import WordTokenizer, split
 from guidance.sampling.rules import rms
-from guidance.sampling.schedule import Schedule
 from guidance.sampling.spectrum import wiener
 from guidance.settings import ASSETS
-from guidance.training import captions
-from guidance.training.diffusion import noise_levels, painted
+from guidance.training import captions, guided
+from guidance.training.diffusion import JUDGE, judge, painted
 from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
-REPAINTED = 0.6  # the share of pictures that are shown as the landscape model makes them
+SHARES = 0.35, 0.35, 0.3  # of pictures as they are painted, as the landscape model makes them, and as guidance does
+TEACHER = 450  # batches that teach the network which says what is to be seen in the last
 TESTED = 1024  # unseen pictures
 AIMED = 1000  # batches in which the texts learn where to aim
-SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
 REACH, MOVES = 0.2, 2  # pictures are moved by up to that, as root mean square in [-1, 1], in so many moves
 
 
@@ -49,34 +47,6 @@ def config(tokenizer: WordTokenizer) -> dict:
                      "layers": 2},
         "init_logit_scale": 2.303, "init_logit_bias": -6.0,
     }  # fmt: skip
-
-
-@torch.no_grad()
-def repainted(pool: Tensor) -> Tensor:
-    """The landscape model's version of pictures (N, 3, 64, 64) uint8, 128 at a time.
-
-    Noise is added up to some level and taken away: in one step, as in an estimate x0, or, every fourth time, in
-    several, as in a sample.
-    """
-    model, seen = catalogue.get("landscapes"), torch.empty_like(pool)
-    for start in range(0, len(pool), 128):
-        generator = torch.Generator().manual_seed(start)
-        sampled = start // 128 % 4 == 0
-        schedule = Schedule(model.config, "ddim", SAMPLED_STEPS if sampled else 1000)
-        if sampled:
-            begin = int(torch.randint(SAMPLED_STEPS // 2, SAMPLED_STEPS - 2, (), generator=generator))
-        elif torch.rand((), generator=generator) < 0.7:
-            begin = 999 - int(noise_levels(schedule.alphas_cumprod, 1, generator))
-        else:
-            begin = int(torch.randint(50, 600, (), generator=generator))
-        x0 = pool[start : start + 128].float() / 127.5 - 1
-        x_t = schedule.alpha[begin] * x0 + schedule.sigma[begin] * torch.randn(x0.shape, generator=generator)
-        x_t = x_t.to(model.device)
-        for i in range(begin, SAMPLED_STEPS if sampled else begin + 1):
-            eps = model.eps(x_t, schedule.timesteps[i])
-            x0, x_t = schedule.x0(x_t, eps, i), schedule.step(x_t, eps, i)
-        seen[start : start + 128] = ((x0.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return seen
 
 
 def seen(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -166,38 +136,59 @@ def aimed(network: nn.Module, tokenizer: WordTokenizer, pool: Tensor, truth: Ten
     train(network, loss, replace(settings, out=out, steps=AIMED, every=AIMED, warmup=50))
 
 
-def run(settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 64, further: bool = False) -> None:
+def kept(path: Path, make: Callable[[], Tensor]) -> Tensor:
+    """What is made, or was before, for when a run is resumed."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        keep(make().cpu(), path)
+    return torch.load(path, map_location=DEVICE, weights_only=True)
+
+
+def run(
+    settings: Settings = SETTINGS, *, pictures: int = 32_768, batch: int = 64, further: bool = False,
+    prompts: int = 1_536,
+) -> None:  # fmt: skip
     """Train with a pairwise sigmoid loss (Zhai et al. 2023, arXiv:2303.15343) and keep the model in `settings.out`.
 
     A caption matches every picture it is true of, so partial captions are no false negatives. With `further` it begins
-    with the weights that ship, at half the learning rate.
+    with the weights that ship, at half the learning rate, and sees what they guide to: a picture of each of so many
+    `prompts`, and what another network, which never guides, finds in it.
     """
     torch.manual_seed(settings.seed)
     tokenizer = WordTokenizer(vocabulary())
     network = build(config(tokenizer)).to(memory_format=torch.channels_last)
+    pool, truth = painted("diffusion", pictures, DEVICE)
+    several = [pool, kept(settings.out / f"repainted-{pictures}.pt", lambda: guided.repainted(pool.cpu()))]
+    truths = [truth, truth.clone()]
     if further:
         network.load_state_dict(load_file(ASSETS / "clip" / "open_clip_model.safetensors"))
         settings = settings.gentler()
-    pool, truth = painted("diffusion", pictures, DEVICE)
-    kept = settings.out / f"repainted-{pictures}.pt"  # for when a run is resumed
-    if not kept.exists():
-        settings.out.mkdir(parents=True, exist_ok=True)
-        keep(repainted(pool.cpu()), kept)
-    guessed = torch.load(kept, map_location=DEVICE, weights_only=True)
+        several.append(kept(settings.out / f"guided-{prompts}.pt", lambda: guided.drawn(prompts, settings.seed)))
+        apart = replace(JUDGE, out=settings.out / "teacher", steps=TEACHER, seed=settings.seed + 1)
+        teacher = judge(apart, pictures=pictures, use="diffusion")
+        sampled = guided.sampled(torch.arange(pictures, device=DEVICE))
+        truths[1][sampled] = guided.shown(teacher, several[1][sampled])  # what is left there of a painting's
+        truths.append(guided.shown(teacher, several[2]))
+    shares = torch.tensor(SHARES[: len(several)], device=DEVICE)
+
+    def drawn(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        here = {"generator": generator, "device": generator.device}
+        kinds, places = shares.multinomial(batch, True, generator=generator), torch.rand(batch, **here)
+        chosen = [(kind, int(place * len(several[kind]))) for kind, place in zip(kinds.tolist(), places, strict=True)]
+        return (torch.stack([several[kind][k] for kind, k in chosen]).float() / 127.5 - 1,
+                torch.stack([truths[kind][k] for kind, k in chosen]))  # fmt: skip
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
-        chosen = torch.randint(pictures, (batch,), **here)
-        rough = (torch.rand(batch, **here) < REPAINTED).view(-1, 1, 1, 1)
-        x = torch.where(rough, guessed[chosen], pool[chosen]).float() / 127.5 - 1
-        told, texts = said(truth[chosen].cpu(), random.Random(int(torch.randint(2**31, (), **here))))
+        x, true = drawn(generator)
+        told, texts = said(true.cpu(), random.Random(int(torch.randint(2**31, (), **here))))
         text = normalize(network.encode_text(tokenizer(texts).to(x.device)).float(), dim=-1)
         goals = text.detach()[torch.randint(len(text), (batch,), **here)]
         x = bent(seen(x, generator), network.encode_image, goals, generator)
         image = normalize(network.encode_image(x).float(), dim=-1)
         logits = image @ text.T * network.logit_scale.exp() + network.logit_bias
         # A caption is true of a picture when the picture shows all that the caption names.
-        fits = ~(told.to(x.device)[None] & ~truth[chosen][:, None]).any(2)
+        fits = ~(told.to(x.device)[None] & ~true[:, None]).any(2)
         pairs = -logsigmoid(logits * (2.0 * fits - 1))
         broken = pairs[:, batch : 2 * batch].diagonal()
         return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum() + broken.mean()

@@ -125,14 +125,17 @@ def learn(unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings
     train(unet, loss, settings, show=show)
 
 
-def judge(settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128) -> None:
+def judge(
+    settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128, use: str = "attributes",
+) -> AttributeNetwork:  # fmt: skip
     """Train the judge of what guidance makes, and print how well it tells which attributes unseen landscapes show.
 
-    It is trained on painted pictures, slightly noisy ones among them; `settings.out` keeps its fp16 weights.
+    It is trained on pictures painted for some `use`, slightly noisy ones among them; `settings.out` keeps its fp16
+    weights.
     """
     torch.manual_seed(settings.seed)
     network = AttributeNetwork(len(ATTRIBUTES))
-    pool, truth = painted("attributes", pictures, DEVICE)
+    pool, truth = painted(use, pictures, DEVICE)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
         here = {"generator": generator, "device": generator.device}
@@ -151,3 +154,4 @@ def judge(settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 12
     for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
         print(f"{name:10s} {share:.4f}")
     print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")
+    return network
