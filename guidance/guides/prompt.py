@@ -65,7 +65,7 @@ class Prompt(LossGuide):
                  "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 12},
         "live": {"rule": "normalized", "scale": 0.15, "method": "shortcut", "weight": "constant", "cuts": 4,
                  "detail": 4.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 6},
-        "quality": {"rule": "normalized", "scale": 0.075, "method": "shortcut", "weight": "constant", "cuts": 4,
+        "quality": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 4,
                     "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0,
                     "steps": 30},
         "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "detail": 1.0,
