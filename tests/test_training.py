@@ -170,7 +170,7 @@ def test_prompts_to_learn_from_name_what_some_painting_shows_and_every_second_on
 
 def test_what_a_sample_shows_is_what_a_judge_sees_in_it():
     pictures = ((paint(torch.arange(300)) + 1) * 127.5).round().byte()
-    right = guided.shown(catalogue.judge(), pictures) == attributes(torch.arange(300))
+    right = diffusion.shown(catalogue.judge(), pictures) == attributes(torch.arange(300))
     assert right.float().mean() > 0.99
 
 
@@ -178,7 +178,6 @@ def test_a_clip_is_trained_further_from_the_one_that_ships(tmp_path, monkeypatch
     monkeypatch.setattr(clip, "TESTED", 64)
     monkeypatch.setattr(clip, "AIMED", 1)
     monkeypatch.setattr(clip, "TEACHER", 1)
-    monkeypatch.setattr(diffusion, "TESTED", 16)
     clip.run(Settings(tmp_path, steps=1, every=1, learning_rate=1e-6), pictures=16, batch=4, further=True, prompts=2)
     steered = torch.load(tmp_path / "guided-2.pt")
     assert steered.shape == (2, 3, 64, 64) and steered.dtype == torch.uint8

@@ -21,7 +21,7 @@ from guidance.sampling.rules import rms
 from guidance.sampling.spectrum import wiener
 from guidance.settings import ASSETS
 from guidance.training import captions, guided
-from guidance.training.diffusion import JUDGE, judge, painted
+from guidance.training.diffusion import JUDGE, painted, shown, taught
 from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
 
 SETTINGS = Settings(Path("runs/clip"), steps=40_000, learning_rate=1e-3, ema_decay=0.999, warmup=300)
@@ -164,23 +164,19 @@ def run(
         network.load_state_dict(load_file(ASSETS / "clip" / "open_clip_model.safetensors"))
         settings = settings.gentler()
         several.append(kept(settings.out / f"guided-{prompts}.pt", lambda: guided.drawn(prompts, settings.seed)))
-        apart = replace(JUDGE, out=settings.out / "teacher", steps=TEACHER, seed=settings.seed + 1)
-        teacher = judge(apart, pictures=pictures, use="diffusion")
-        sampled = guided.sampled(torch.arange(pictures, device=DEVICE))
-        truths[1][sampled] = guided.shown(teacher, several[1][sampled])  # what is left there of a painting's
-        truths.append(guided.shown(teacher, several[2]))
-    shares = torch.tensor(SHARES[: len(several)], device=DEVICE)
-
-    def drawn(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        here = {"generator": generator, "device": generator.device}
-        kinds, places = shares.multinomial(batch, True, generator=generator), torch.rand(batch, **here)
-        chosen = [(kind, int(place * len(several[kind]))) for kind, place in zip(kinds.tolist(), places, strict=True)]
-        return (torch.stack([several[kind][k] for kind, k in chosen]).float() / 127.5 - 1,
-                torch.stack([truths[kind][k] for kind, k in chosen]))  # fmt: skip
+        another = replace(JUDGE, out=settings.out / "teacher", steps=TEACHER, seed=settings.seed + 1)
+        teacher = taught(pool, truth, another)
+        samples = guided.sampled(pictures)
+        truths[1][samples] = shown(teacher, several[1][samples])  # what is left there of a painting's
+        truths.append(shown(teacher, several[2]))
+    parts = zip(several, SHARES, strict=False)
+    weights = torch.cat([torch.full([len(part)], share / len(part), device=DEVICE) for part, share in parts])
+    every, shows = torch.cat(several), torch.cat(truths)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
-        x, true = drawn(generator)
+        chosen = weights.multinomial(batch, replacement=True, generator=generator)
+        x, true = every[chosen].float() / 127.5 - 1, shows[chosen]
         told, texts = said(true.cpu(), random.Random(int(torch.randint(2**31, (), **here))))
         text = normalize(network.encode_text(tokenizer(texts).to(x.device)).float(), dim=-1)
         goals = text.detach()[torch.randint(len(text), (batch,), **here)]

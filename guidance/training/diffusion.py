@@ -125,33 +125,41 @@ def learn(unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings
     train(unet, loss, settings, show=show)
 
 
-def judge(
-    settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128, use: str = "attributes",
+def taught(
+    pictures: torch.Tensor, truth: torch.Tensor, settings: Settings, batch: int = 128,
 ) -> AttributeNetwork:  # fmt: skip
-    """Train the judge of what guidance makes, and print how well it tells which attributes unseen landscapes show.
-
-    It is trained on pictures painted for some `use`, slightly noisy ones among them; `settings.out` keeps its fp16
-    weights.
-    """
+    """A network that has learned what pictures (N, 3, 64, 64) uint8 show, truth (N, len(ATTRIBUTES)) bool."""
     torch.manual_seed(settings.seed)
     network = AttributeNetwork(len(ATTRIBUTES))
-    pool, truth = painted(use, pictures, DEVICE)
 
     def loss(network: torch.nn.Module, generator: torch.Generator) -> torch.Tensor:
         here = {"generator": generator, "device": generator.device}
-        chosen = torch.randint(pictures, (batch,), **here)
-        x = pool[chosen].float() / 127.5 - 1
+        chosen = torch.randint(len(pictures), (batch,), **here)
+        x = pictures[chosen].float() / 127.5 - 1
         # A little noise keeps it from reading the painter's exact pixels, which no sampler reproduces.
         x = x + 0.15 * torch.rand(batch, 1, 1, 1, **here) * torch.randn(x.shape, **here)
         return binary_cross_entropy_with_logits(network(x).float(), truth[chosen].float())
 
-    train(network, loss, settings)
+    return train(network, loss, settings)
+
+
+@torch.no_grad()
+def shown(network: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """What such a network sees in pictures (N, 3, 64, 64) uint8: (N, len(ATTRIBUTES)) bool, where they are."""
+    device = next(network.parameters()).device
+    seen = [network.eval()(part.to(device).float() / 127.5 - 1) > 0 for part in pictures.split(256)]
+    return torch.cat(seen).to(pictures.device)
+
+
+def judge(settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128) -> None:
+    """Train the judge of what guidance makes, and print how well it tells which attributes unseen landscapes show.
+
+    It is trained on painted pictures, slightly noisy ones among them; `settings.out` keeps its fp16 weights.
+    """
+    network = taught(*painted("attributes", pictures, DEVICE), settings, batch)
     save_half(network, settings.out / "model.safetensors")
-    test, shown = painted("evaluation", TESTED)
-    with torch.no_grad():
-        logits = torch.cat([network.eval()(part.to(DEVICE).float() / 127.5 - 1).cpu() for part in test.split(256)])
-    right = ((logits > 0) == shown).float()
+    test, truth = painted("evaluation", TESTED)
+    right = (shown(network, test) == truth).float()
     for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
         print(f"{name:10s} {share:.4f}")
     print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")
-    return network

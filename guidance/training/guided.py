@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from guidance.engine import images
@@ -25,9 +25,9 @@ TOGETHER = 128  # pictures that are painted again at once
 SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
 
 
-def sampled(numbers: Tensor) -> Tensor:
-    """Whether the pictures of these numbers (N,) are painted again in several steps, as samples: (N,) bool."""
-    return numbers // TOGETHER % 4 == 0
+def sampled(count: int) -> Tensor:
+    """Which of so many pictures are painted again in several steps, as samples: (count,) bool."""
+    return torch.arange(count) // TOGETHER % 4 == 0
 
 
 @torch.no_grad()
@@ -37,10 +37,10 @@ def repainted(pool: Tensor) -> Tensor:
     Noise is added up to some level and taken away: in one step, as in an estimate x0, or, every fourth time, in
     several, as in a sample.
     """
-    model, seen = catalogue.get("landscapes"), torch.empty_like(pool)
+    model, seen, samples = catalogue.get("landscapes"), torch.empty_like(pool), sampled(len(pool)).tolist()
     for start in range(0, len(pool), TOGETHER):
         generator = torch.Generator().manual_seed(start)
-        several = bool(sampled(torch.tensor(start)))
+        several = samples[start]
         schedule = Schedule(model.config, "ddim", SAMPLED_STEPS if several else 1000)
         if several:
             begin = int(torch.randint(SAMPLED_STEPS // 2, SAMPLED_STEPS - 2, (), generator=generator))
@@ -105,11 +105,3 @@ def drawn(count: int, seed: int) -> Tensor:
     made = [together(ClipRecipe(scale=scale, seed=seed + FIRST + k * count, batched=True), texts)
             for k, (scale, texts) in enumerate(zip(SCALES, parts, strict=True)) if texts]  # fmt: skip
     return torch.cat(made)
-
-
-@torch.no_grad()
-def shown(network: nn.Module, pictures: Tensor) -> Tensor:
-    """What a judge sees in pictures (N, 3, 64, 64) uint8: (N, len(ATTRIBUTES)) bool, where they are."""
-    device = next(network.parameters()).device
-    seen = [network.eval()(part.to(device) / 127.5 - 1) > 0 for part in pictures.split(256)]
-    return torch.cat(seen).to(pictures.device)
