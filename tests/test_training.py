@@ -12,7 +12,7 @@ from guidance.models import catalogue, clips
 from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
 from guidance.models.attributes import named as read
 from guidance.settings import ASSETS
-from guidance.training import clip, diffusion, guided
+from guidance.training import clip, diffusion, guided, trainer
 from guidance.training.captions import broken, named, sentence
 from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import Settings, train
@@ -96,6 +96,25 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     resumed = line(Settings(tmp_path / "broken", **settings))
     assert torch.allclose(whole.weight, resumed.weight, atol=1e-6)
     assert (tmp_path / "broken" / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("asked, good, low", [
+    (None, torch.bfloat16, True), (None, torch.float32, False), ("no", torch.bfloat16, False),
+    ("bf16", torch.float32, True)])  # fmt: skip
+def test_training_is_in_bf16_where_it_is_asked_for_or_the_hardware_multiplies_it(
+    tmp_path, monkeypatch, asked, good, low,
+):  # fmt: skip
+    monkeypatch.setattr(trainer, "precision", lambda where: good)
+    seen = []
+
+    class Line(torch.nn.Linear):
+        def forward(self, x):
+            seen.append(super().forward(x).dtype)
+            return super().forward(x)
+
+    train(Line(4, 1), lambda network, generator: network(torch.ones(1, 4)).sum(),
+          Settings(tmp_path, steps=1, precision=asked))  # fmt: skip
+    assert seen == [torch.bfloat16 if low else torch.float32]
 
 
 def test_a_tiny_training_run_leaves_a_pipeline_samples_and_a_curve(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from guidance import frame
 from guidance.atomic import save
 from guidance.models.networks import DENOISERS, NULL, SCHEDULER, DigitClassifier, DigitJudge
-from guidance.training.trainer import DEVICE, Settings, keep, save_half, train
+from guidance.training.trainer import DEVICE, Settings, keep, low, save_half, train
 
 DATA = Path("runs/mnist")
 DROP = 0.1  # the share of labels that are dropped, as in classifier-free guidance (Ho and Salimans, arXiv:2207.12598)
@@ -103,7 +103,7 @@ def notebook(settings: Settings = NOTEBOOK, *, data: Path = DATA, batch: int = 1
         x0 = scaled(pictures[chosen])
         noise = torch.randn(x0.shape, generator=generator).to(DEVICE)
         t = torch.randint(0, 999, (len(chosen),), generator=generator).to(DEVICE)
-        with torch.autocast(DEVICE, torch.bfloat16):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=low()):
             eps = network(scheduler.add_noise(x0, noise, t), t, labels[chosen]).sample
         mse_loss(eps.float(), noise).backward()
         optimizer.step()

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from guidance.atomic import written
+from guidance.models.device import precision
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -31,13 +32,18 @@ class Settings:
     warmup: int = 200
     ema_decay: float = 0.9995
     accumulate: int = 1
-    precision: str = "bf16"  # "no", "bf16" or "fp16", as Accelerate names them
+    precision: str | None = None  # "no", "bf16" or "fp16", as Accelerate names them; else what the hardware is good at
     seed: int = 0
     every: int = 500  # steps between checkpoints, sample grids and curves
 
     def gentler(self) -> "Settings":
         """The same at half the learning rate, for weights that have learned already."""
         return replace(self, learning_rate=self.learning_rate / 2)
+
+
+def low() -> bool:
+    """Whether to train in bf16: where it is emulated, a step takes 25 times as long in it."""
+    return precision(torch.device(DEVICE)) is torch.bfloat16
 
 
 def train(
@@ -52,7 +58,8 @@ def train(
     checkpoint found there is resumed.
     """
     accelerator = Accelerator(
-        mixed_precision=settings.precision, gradient_accumulation_steps=settings.accumulate,
+        mixed_precision=settings.precision or ("bf16" if low() else "no"),
+        gradient_accumulation_steps=settings.accumulate,
         log_with=["tensorboard", "wandb"] if is_wandb_available() else "tensorboard", project_dir=settings.out,
     )  # fmt: skip
     settings.out.mkdir(parents=True, exist_ok=True)
