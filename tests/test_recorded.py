@@ -16,7 +16,8 @@ from guidance.models import catalogue, clips
 from guidance.models.cache import Cache, weight
 from guidance.recipe import KEY
 
-KNOWN = ("7cedac17",)  # how processors round on which the pictures in amd/ were painted
+KNOWN = ("AVX512 7cedac17", "AVX2 7cedac17")  # how processors round on which the pictures in SETS were painted
+SETS = ("amd", "avx2")  # beside the first pictures
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.png"))
 CLIP = Path(__file__).parent / "recorded" / "clip"  # version 0.1's; the one that ships has learned more
 NETWORKS = Cache(lambda: 2**30, weight)  # in float32, as the pictures were painted
@@ -36,10 +37,11 @@ def as_recorded(monkeypatch):
 
 
 def rounding():
-    """How this processor's kernels round: some of the sums that a CLIP's layers are made of, as a fingerprint."""
+    """How this processor's kernels round: what it can do, and some of the sums of a CLIP's layers, as a fingerprint."""
     generator = torch.Generator().manual_seed(0)
     x, weight = torch.randn(200, 256, generator=generator), torch.randn(768, 256, generator=generator)
-    return sha1(torch.nn.functional.linear(x, weight).numpy().tobytes()).hexdigest()[:8]
+    sums = sha1(torch.nn.functional.linear(x, weight).numpy().tobytes()).hexdigest()[:8]
+    return f"{torch.backends.cpu.get_cpu_capability()} {sums}"
 
 
 def differs(picture, path):
@@ -54,10 +56,11 @@ def same(picture, path):
     """Whether a picture is the one that version 0.1 painted.
 
     What a CLIP guides grows the last bit of a sum into other shapes, and the kernels of two makes of processor differ
-    in that bit: version 0.1 itself paints 22 to 55 dB from its own pictures on another. So there is a second set of
+    in that bit: version 0.1 itself paints 20 to 55 dB from its own pictures on another. So there are more sets of
     those; a picture is in one of them, or on a make of processor that is not known here as near as that.
     """
-    found = [differs(picture, twin) for twin in (path, path.parent / "amd" / path.name) if twin.exists()]
+    twins = (path, *(path.parent / name / path.name for name in SETS))
+    found = [differs(picture, twin) for twin in twins if twin.exists()]
     alike = any(most <= 1 and share <= 0.001 for most, share, _ in found)
     return alike or len(found) > 1 and rounding() not in KNOWN and max(ratio for _, _, ratio in found) > 20
 
