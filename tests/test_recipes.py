@@ -271,7 +271,7 @@ def test_what_an_older_version_did_not_write_is_as_it_was_then():
     values = json.loads(to_json(ClipRecipe()))
     (guide,) = values["guides"]
     older = {name: value for name, value in guide.items() if name not in ("detail", "view", "where", "mask")}
-    assert ClipRecipe().detail == 16 and from_json(json.dumps(values)) == ClipRecipe()
+    assert ClipRecipe().detail == 4 and from_json(json.dumps(values)) == ClipRecipe()
     then = from_json(json.dumps(values | {"guides": [older]}))
     assert (then.detail, then.view) == (1, "region")
     typed = json.dumps({"guides": [{"guide": "prompt", "prompt": "snow"}]})

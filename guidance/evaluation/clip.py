@@ -34,7 +34,7 @@ PARTS = {
     **{f"fast, scale {scale:g}": ClipRecipe(scale=scale) for scale in (SCALE / 4, SCALE / 2, SCALE * 2)},
     **{f"course, scale {scale:g}": ClipRecipe(preset="course", scale=scale, steps=50)
        for scale in (2.0, 8.0, 30.0, 100.0)},
-    **{f"detail {detail:g}": ClipRecipe(detail=detail) for detail in (1.0, 4.0, 64.0)},
+    **{f"detail {detail:g}": ClipRecipe(detail=detail) for detail in (1.0, 16.0, 64.0)},
     "1 cut": ClipRecipe(cuts=1), "16 cuts": ClipRecipe(cuts=16), "full": ClipRecipe(method="full"),
     "late w(t)": ClipRecipe(weight="late"), "early w(t)": ClipRecipe(weight="early"),
     "from 0.1 on": ClipRecipe(start=0.1), "to the end": ClipRecipe(stop=1.0), "2 candidates": ClipRecipe(candidates=2),

@@ -61,12 +61,12 @@ class Prompt(LossGuide):
     leading: ClassVar[str] = "preset"
     # What a preset brings unless a recipe says otherwise, to the guide and the sampler; "course" is the notebook's.
     brings: ClassVar[dict[str, dict]] = {
-        "fast": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 4,
-                 "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 12},
+        "fast": {"rule": "normalized", "scale": 0.13, "method": "shortcut", "weight": "constant", "cuts": 6,
+                 "detail": 4.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 12},
         "live": {"rule": "normalized", "scale": 0.15, "method": "shortcut", "weight": "constant", "cuts": 4,
                  "detail": 4.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0, "steps": 6},
-        "quality": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 4,
-                    "detail": 16.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0,
+        "quality": {"rule": "normalized", "scale": 0.12, "method": "shortcut", "weight": "constant", "cuts": 12,
+                    "detail": 4.0, "travel": 0, "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0,
                     "steps": 30},
         "course": {"rule": "course", "scale": 8.0, "method": "shortcut", "weight": "counter", "cuts": 4, "detail": 1.0,
                    "travel": 0, "candidates": 1, "stop": 1.0, "solver": "ddim", "eta": 0.0, "steps": 40},
