@@ -46,7 +46,7 @@ def test_a_rule_brings_its_own_defaults_but_not_over_the_other_axis():
 def test_prompts_digits_and_guides_of_any_kind_have_grids_too():
     row = grids.cross(ClipRecipe(), "prompt", "snow | moon:0.5; hills", "preset", "quality").rows[0]
     assert [(cell.prompt, cell.method, cell.cuts) for cell in row] == [
-        ("snow | moon:0.5", "shortcut", 4), ("hills", "shortcut", 4),
+        ("snow | moon:0.5", "shortcut", 12), ("hills", "shortcut", 12),
     ]  # fmt: skip
     assert all(getattr(cell, name) == value for cell in row for name, value in Prompt.brings["quality"].items())
     row = grids.cross(DigitRecipe(digits="20", count=5), "guidance", "none;classifier", "seed", "0").rows[0]
