@@ -54,11 +54,12 @@ def steer(eps, schedule, x, *, loss="tone", scale=0.1, method="shortcut", rule="
 @pytest.mark.parametrize("clip", [True, False])
 @pytest.mark.parametrize("method", ["shortcut", "full"])
 @pytest.mark.parametrize(
-    ("count", "dtype", "of", "error"),
-    [(1, torch.float64, torch.amax, 1e-9), (3, torch.float64, torch.amax, 1e-9), (1, torch.float32, torch.mean, 1e-3)],
+    ("count", "dtype", "error"), [(1, torch.float64, 1e-9), (3, torch.float64, 1e-9), (1, torch.float32, 1e-3)]
 )
-def test_the_course_rule_is_the_notebook(method, count, dtype, of, error, clip):
-    # The sign in L1's gradient turns the last bit of a sum into a larger difference: hence float64, and exactly.
+def test_the_course_rule_is_the_notebook(method, count, dtype, error, clip):
+    # The sign in L1's gradient turns the last bit of a sum into a larger difference: hence float64, and exactly. With
+    # clipping and through the network it does so on some processors in a few values of float32, not in their mean.
+    of = torch.mean if clip and method == "full" and dtype == torch.float32 else torch.amax
     unet, scheduler = tiny_unet().to(dtype), DDIMScheduler(clip_sample=clip)
     x = noise(count).to(dtype)
     theirs = notebook(unet, scheduler, x, 10, 40 * count, method == "full")  # the notebook averages over the batch

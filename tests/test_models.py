@@ -147,7 +147,7 @@ def test_low_precision_does_not_hurt_the_pictures():
         config = dict(DDIMScheduler.from_pretrained(catalogue.BUILT_IN["landscapes"], subfolder="scheduler").config)
         model = Model(unet, config)
         schedule = Schedule(config, "ddim", 20)
-        *_, step = sample(network(model.eps, schedule), model.noise(generators(1, 2)), schedule)
+        *_, step = sample(network(model.eps, schedule), model.noise(generators(1, 2, 3, 4)), schedule)
         ends.append(step.x_t.clamp(-1, 1) / 2)
     assert 10 * torch.log10(1 / (ends[0] - ends[1]).square().mean()) >= 35
 
