@@ -178,32 +178,13 @@ def test_texts_learn_to_aim_at_the_pictures_they_are_true_of(tmp_path, monkeypat
     assert torch.equal(before, after)
 
 
-def test_prompts_to_learn_from_name_what_some_painting_shows_and_every_second_one_what_is_often_missed():
-    asked = guided.prompts(40, seed=1)
-    assert len(asked) == 40 and asked == guided.prompts(40, seed=1) != guided.prompts(40, seed=2)
-    for k, (text, wanted) in enumerate(asked):
+def test_prompts_to_learn_from_name_what_some_painting_shows_and_every_second_one_something_small():
+    texts = guided.prompts(40, seed=1)
+    assert len(texts) == 40 and texts == guided.prompts(40, seed=1) != guided.prompts(40, seed=2)
+    for k, text in enumerate(texts):
         names = set(read(text))
-        assert names == set(wanted) and 1 <= len(names) <= 4 and (k % 2 or names & set(guided.MISSED))
+        assert 1 <= len(names) <= 4 and (k % 2 or names & set(diffusion.FINE))
         assert sum(name in names for name in LANDS) <= 1
-
-
-def test_a_guided_picture_is_told_what_it_was_to_show_and_another_what_is_wrong():
-    truth, asked = attributes(torch.arange(8)), torch.zeros(8, len(ATTRIBUTES), dtype=torch.bool)
-    asked[:4, [ATTRIBUTES.index(name) for name in ("boat", "sun")]] = True
-    told, texts = clip.said(truth, asked, random.Random(0))
-    assert not (told[:8] & ~truth).any() and torch.equal(told[8:12], asked[:4])
-    assert (told[12:16] & ~truth[4:]).sum(1).tolist() == [1] * 4
-    assert torch.equal(told[16:], torch.eye(len(ATTRIBUTES), dtype=torch.bool))
-    assert all(set(read(text)) == {"boat", "sun"} for text in texts[8:12])
-
-
-def test_what_guided_pictures_were_to_show_stands_in_their_order(monkeypatch):
-    told = []
-    monkeypatch.setattr(guided, "together", lambda recipe, texts: told.extend(texts) or torch.zeros(len(texts), 1))
-    guided.drawn(8, seed=3)
-    rows = guided.named(8, seed=3)
-    assert [set(read(text)) for text in told] == [
-        {name for name, is_named in zip(ATTRIBUTES, row, strict=True) if is_named} for row in rows.tolist()]
 
 
 def test_what_a_sample_shows_is_what_a_judge_sees_in_it():

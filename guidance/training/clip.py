@@ -84,21 +84,19 @@ def bent(x: Tensor, encode: Callable[[Tensor], Tensor], goals: Tensor, generator
     return x
 
 
-def said(truth: Tensor, asked: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
+def said(truth: Tensor, words: random.Random) -> tuple[Tensor, list[str]]:
     """What pictures are told of, and how: attributes (T, len(ATTRIBUTES)) bool, and as many texts.
 
-    `truth` (B, len(ATTRIBUTES)) bool is what they show. First comes a caption that is true of each, then of each what
-    it was to show (`asked`, as truth), or, where that is nothing, one in which one thing is wrong, then every attribute
-    alone.
+    `truth` (B, len(ATTRIBUTES)) bool is what they show. First comes a caption that is true of each, then one of each in
+    which one thing is wrong, then every attribute alone.
     """
-    named, doubtful = [], []
-    for row, wanted in zip(truth, asked, strict=True):
+    named = []
+    for row in truth:
         names = captions.named(row, words)
         named.append(words.sample(names, min(len(names), words.randint(1, 4))) if words.random() < 0.5 else names)
-        to_show = [name for name, is_asked in zip(ATTRIBUTES, wanted.tolist(), strict=True) if is_asked]
-        doubtful.append(to_show or captions.broken(named[-1], row, words))
+    broken = [captions.broken(names, row, words) for names, row in zip(named, truth, strict=True)]
     told, texts = torch.zeros(2 * len(truth) + len(ATTRIBUTES), len(ATTRIBUTES), dtype=torch.bool), []
-    for k, names in enumerate([*named, *doubtful, *([name] for name in ATTRIBUTES)]):
+    for k, names in enumerate([*named, *broken, *([name] for name in ATTRIBUTES)]):
         say = captions.fragment if words.random() < 0.5 else captions.sentence
         texts.append(say(names, words))
         told[k, [ATTRIBUTES.index(name) for name in names]] = True
@@ -154,19 +152,18 @@ def run(
 
     A caption matches every picture it is true of, so partial captions are no false negatives. With `further` it begins
     with the weights that ship, at half the learning rate, and sees what they guide to: a picture of each of so many
-    `prompts`, what another network, which never guides, finds in it, and whether that is what was asked for.
+    `prompts`, and what another network, which never guides, finds in it.
     """
     torch.manual_seed(settings.seed)
     tokenizer = WordTokenizer(vocabulary())
     network = build(config(tokenizer)).to(memory_format=torch.channels_last)
     pool, truth = painted("diffusion", pictures, DEVICE)
     several = [pool, kept(settings.out / f"repainted-{pictures}.pt", lambda: guided.repainted(pool.cpu()))]
-    truths, asked = [truth, truth.clone()], [torch.zeros_like(truth)] * 2
+    truths = [truth, truth.clone()]
     if further:
         network.load_state_dict(load_file(ASSETS / "clip" / "open_clip_model.safetensors"))
         settings = settings.gentler()
         several.append(kept(settings.out / f"guided-{prompts}.pt", lambda: guided.drawn(prompts, settings.seed)))
-        asked.append(guided.named(prompts, settings.seed).to(DEVICE))
         another = replace(JUDGE, out=settings.out / "teacher", steps=TEACHER, seed=settings.seed + 1)
         teacher = taught(pool, truth, another)
         samples = guided.sampled(pictures)
@@ -174,24 +171,23 @@ def run(
         truths.append(shown(teacher, several[2]))
     parts = zip(several, SHARES, strict=False)
     weights = torch.cat([torch.full([len(part)], share / len(part), device=DEVICE) for part, share in parts])
-    every, shows, wanted = torch.cat(several), torch.cat(truths), torch.cat(asked)
+    every, shows = torch.cat(several), torch.cat(truths)
 
     def loss(network: nn.Module, generator: torch.Generator) -> Tensor:
         here = {"generator": generator, "device": generator.device}
         chosen = weights.multinomial(batch, replacement=True, generator=generator)
-        x, true, to_show = every[chosen].float() / 127.5 - 1, shows[chosen], wanted[chosen]
-        told, texts = said(true.cpu(), to_show.cpu(), random.Random(int(torch.randint(2**31, (), **here))))
+        x, true = every[chosen].float() / 127.5 - 1, shows[chosen]
+        told, texts = said(true.cpu(), random.Random(int(torch.randint(2**31, (), **here))))
         text = normalize(network.encode_text(tokenizer(texts).to(x.device)).float(), dim=-1)
-        own, any_of = batch + torch.arange(batch, device=x.device), torch.randint(len(text), (batch,), **here)
-        goals = text.detach()[torch.where(to_show.any(1), own, any_of)]
+        goals = text.detach()[torch.randint(len(text), (batch,), **here)]
         x = bent(seen(x, generator), network.encode_image, goals, generator)
         image = normalize(network.encode_image(x).float(), dim=-1)
         logits = image @ text.T * network.logit_scale.exp() + network.logit_bias
         # A caption is true of a picture when the picture shows all that the caption names.
         fits = ~(told.to(x.device)[None] & ~true[:, None]).any(2)
         pairs = -logsigmoid(logits * (2.0 * fits - 1))
-        doubtful = pairs[:, batch : 2 * batch].diagonal()
-        return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum() + doubtful.mean()
+        broken = pairs[:, batch : 2 * batch].diagonal()
+        return (pairs * fits).sum() / fits.sum() + (pairs * ~fits).sum() / (~fits).sum() + broken.mean()
 
     def show(network: nn.Module, path: Path) -> None:
         about = {"model_cfg": config(tokenizer), "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.5] * 3, "size": 64}}

@@ -16,12 +16,11 @@ from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import ClipRecipe, Recipe
 from guidance.sampling.schedule import Schedule
 from guidance.training import captions
-from guidance.training.diffusion import SEEDS, noise_levels
+from guidance.training.diffusion import FINE, SEEDS, noise_levels
 from guidance.training.landscapes import attributes
 
 FIRST = SEEDS["diffusion"] + 300_000  # the paintings whose attributes are asked for begin here
 SCALES = (0.1, 0.13, 0.18)
-MISSED = ("stars", "boat", "sun", "sea", "mist")  # what guidance misses most
 TOGETHER = 128  # pictures that are painted again at once
 SAMPLED_STEPS = 12  # enough for a sample to look as one of forty does, at a third of the time
 
@@ -85,36 +84,24 @@ def together(recipe: Recipe, asked: Sequence[str]) -> Tensor:
     return torch.cat(made)
 
 
-def prompts(count: int, seed: int) -> list[tuple[str, list[str]]]:
-    """Texts and the one to four attributes of some painting that they name, every second one something of MISSED."""
+def prompts(count: int, seed: int) -> list[str]:
+    """Texts that name one to four attributes of some painting, every second one something of FINE."""
     words, made = random.Random(seed), []
     truth = attributes(torch.arange(FIRST, FIRST + 16 * count + 64))
-    hard = truth[:, [ATTRIBUTES.index(name) for name in MISSED]].any(1)
-    for rows in zip(truth[hard].tolist(), truth.tolist(), strict=False):
-        for row, wanted in zip(rows, (MISSED, ATTRIBUTES), strict=True):
+    fine = truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1)
+    for rows in zip(truth[fine].tolist(), truth.tolist(), strict=False):
+        for row, wanted in zip(rows, (FINE, ATTRIBUTES), strict=True):
             true = [name for name, shown in zip(ATTRIBUTES, row, strict=True) if shown]
             first = words.choice([name for name in true if name in wanted])
             others = [name for name in true if name != first]
             say = words.choice((captions.sentence, captions.fragment))
-            names = [first, *words.sample(others, words.randint(0, min(3, len(others))))]
-            made.append((say(names, words), names))
+            made.append(say([first, *words.sample(others, words.randint(0, min(3, len(others))))], words))
     return made[:count]
-
-
-def shares(count: int, seed: int) -> list[list[tuple[str, list[str]]]]:
-    """The prompts, those of each scale together."""
-    return [prompts(count, seed)[k :: len(SCALES)] for k in range(len(SCALES))]
 
 
 def drawn(count: int, seed: int) -> Tensor:
     """Pictures (count, 3, 64, 64) uint8 of prompts, by the CLIP that ships."""
-    parts = [[text for text, _ in part] for part in shares(count, seed)]
+    parts = [prompts(count, seed)[k :: len(SCALES)] for k in range(len(SCALES))]
     made = [together(ClipRecipe(scale=scale, seed=seed + FIRST + k * count, batched=True), texts)
             for k, (scale, texts) in enumerate(zip(SCALES, parts, strict=True)) if texts]  # fmt: skip
     return torch.cat(made)
-
-
-def named(count: int, seed: int) -> Tensor:
-    """What the prompts of those pictures name, (count, len(ATTRIBUTES)) bool."""
-    rows = [[name in names for name in ATTRIBUTES] for part in shares(count, seed) for _, names in part]
-    return torch.tensor(rows)
