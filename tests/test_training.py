@@ -12,7 +12,7 @@ from guidance.models import catalogue, clips
 from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
 from guidance.models.attributes import named as read
 from guidance.settings import ASSETS
-from guidance.training import clip, diffusion, guided, trainer
+from guidance.training import clip, diffusion, guided, trainer, views
 from guidance.training.captions import broken, named, sentence
 from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import Settings, train
@@ -151,9 +151,9 @@ def test_pictures_are_bent_toward_goals_no_further_than_they_may_be():
     def far(pictures):
         return (torch.nn.functional.normalize(encoder(pictures), dim=1) - goals).norm(dim=1)
 
-    moved = clip.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
+    moved = views.bent(x.clone(), encoder, goals, torch.Generator().manual_seed(0))
     assert (far(moved) < far(x)).all()
-    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= clip.REACH
+    assert 0 < (moved - x).square().mean((1, 2, 3)).sqrt().max() <= views.REACH
     assert not moved.requires_grad and all(weights.grad is None for weights in encoder.parameters())
 
 

@@ -141,10 +141,13 @@ def evaluate(out: Path, count: int = 2400) -> None:
     """Print the tables of `count` pictures, and save 36 unguided ones, 36 guided ones, and 36 paintings."""
     table, (native, large) = Table(out / "upscaler.json"), drawn(RECIPES["unguided"], count)
     first, second, third = (torch.arange(count) + SEEDS["evaluation"] + k * count for k in range(3))
-    painted, network = paintings(first), eye(second)
-    known = seen(network, painted)
+    painted, others, network = paintings(first), paintings(third), eye(second)
+    known, model = seen(network, painted), catalogue.get("landscapes")
+    with torch.no_grad():
+        again = changed(changed(others, reduced), model.enlarge)
     for name, batch in (
-        ("paintings", paintings(third)), ("enlarged smoothly", changed(native, smooth)), ("by the upscaler", large),
+        ("paintings", others), ("paintings, made small and enlarged by the upscaler", again),
+        ("samples, enlarged smoothly", changed(native, smooth)), ("samples, by the upscaler", large),
     ):  # fmt: skip
         near = {"KID x 1000 at 256 px": kid(seen(network, batch), known)}
         table.add({"pictures": name} | near | {"told from paintings, %": 100 * told_apart(batch, painted)})
