@@ -223,7 +223,8 @@ def test_it_is_measured(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(evaluation, "STEPS", 1)
     assert main(["evaluate", "upscaler", "--count", "6", "--out", str(tmp_path)]) == 0
     assert Image.open(tmp_path / "upscaler-painted.png").size == (6 * 258 + 2, 258 + 2)
-    assert "| by the upscaler | " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| samples, by the upscaler | " in printed and "| paintings, made small and enlarged by" in printed
 
 
 def test_each_look_is_enlarged_into_what_its_own_model_has_learned_from(tmp_path):
