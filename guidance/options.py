@@ -14,6 +14,9 @@ TRAIN = {
     "batch": (int, "pictures a step", 1, 10**5), "seed": (int, "of all that is drawn", 0, MAX_SEED),
     "pictures": (int, "landscapes, engravings, upscaler: how many pictures to paint", 1, 10**7),
     "fine": (float, "landscapes: how much more often stars and boats are shown", 0, 1000),
+    "weak": (Path, "landscapes: learn what the weights that ship say, guided away from this pipeline's"),
+    "scale": (float, "landscapes: how far away", 0, 100),
+    "below": (int, "landscapes: at timesteps below this one", 1, 1000),
     "data": (Path, "digits: where MNIST is, or goes"),
 }  # fmt: skip
 FINETUNE = {

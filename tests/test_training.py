@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMPipeline, UNet2DModel
 from safetensors.torch import load_file
+from torch.nn.functional import mse_loss
 
 from guidance.models import catalogue, clips
 from guidance.models.attributes import ATTRIBUTES, LANDS, SYNONYMS, TIMES, TONES
@@ -134,6 +135,36 @@ def test_a_training_begins_with_the_landscapes_that_ship(run, tmp_path, monkeypa
                    for folder in (tmp_path / "pipeline", ASSETS / "landscapes"))  # fmt: skip
     assert all(torch.allclose(made[name].float(), weight.float(), atol=1e-3) for name, weight in ships.items())
     assert (tmp_path / "samples-000000.png").exists()
+
+
+def weaker(folder):
+    """A pipeline that says nine tenths of what the landscapes that ship say."""
+    pipeline = DDIMPipeline.from_pretrained(ASSETS / "landscapes", dtype=torch.float32)
+    for weight in pipeline.unet.conv_out.parameters():
+        weight.data *= 0.9
+    pipeline.save_pretrained(folder)
+    return pipeline.unet
+
+
+@torch.no_grad()
+def test_what_autoguidance_says_lies_beyond_the_strong_network_away_from_the_weak_one(tmp_path):
+    less = weaker(tmp_path)
+    x_t, t = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0)), torch.tensor([550, 549, 100])
+    said = diffusion.autoguided(tmp_path, 2.0, 550)(x_t, t, torch.zeros_like(x_t))
+    times = torch.tensor([1.0, 1.2, 1.2]).view(3, 1, 1, 1)  # at high noise none of it
+    torch.testing.assert_close(said, less(x_t, t).sample / 0.9 * times, atol=1e-4, rtol=1e-3)
+
+
+def test_a_training_learns_what_autoguidance_says_from_the_weights_that_ship(tmp_path, monkeypatch):
+    given, said = [], []
+    monkeypatch.setattr(diffusion, "train", lambda network, loss, settings, show: given.extend([network, loss]))
+    weaker(tmp_path)
+    diffusion.run(Settings(tmp_path, steps=1), pictures=4, batch=2, weak=tmp_path, scale=2.0, below=1000)
+    network, loss = given
+    network.register_forward_hook(lambda network, inputs, output: said.append(output.sample))
+    with torch.no_grad():
+        value = loss(network, torch.Generator().manual_seed(0))
+    assert value.item() == pytest.approx(mse_loss(said[0], 1.2 * said[0]).item(), rel=1e-2)
 
 
 def test_a_tiny_judge_is_trained_and_measured(tmp_path, capsys, monkeypatch):

@@ -1,5 +1,6 @@
 """Train the landscapes' networks: a small UNet2DModel that predicts v on the linear schedule of DDPM, and its judge."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -67,18 +68,20 @@ JUDGE = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_d
 
 def run(
     settings: Settings = SETTINGS, *, pictures: int = 60_000, batch: int = 32, fine: float = 1.0, further: bool = False,
+    weak: Path | None = None, scale: float = 2.0, below: int = 550,
 ) -> None:  # fmt: skip
     """Train on `pictures` painted landscapes and keep the averaged fp16 pipeline in `settings.out`/pipeline.
 
     Those with anything of FINE are shown `fine` times as often as others. More than once teaches it sooner, and biases
     what is sampled, until the run is resumed for a while without. With `further` it begins with the weights that ship,
-    at half the learning rate.
+    at half the learning rate. With `weak`, the folder of a pipeline that has learned less, it learns from the weights
+    that ship what those say when autoguidance of `scale` steers them away from the weak one, at timesteps `below` one.
     """
     torch.manual_seed(settings.seed)
-    unet, settings = (built_in(), settings.gentler()) if further else (build()[0], settings)
+    unet, settings = (built_in(), settings.gentler()) if further or weak else (build()[0], settings)
     pool, truth = painted("diffusion", pictures, DEVICE)
     weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
-    learn(unet, pool, weights, settings, batch)
+    learn(unet, pool, weights, settings, batch, autoguided(weak, scale, below) if weak else told)
 
 
 def engraved(settings: Settings = ENGRAVED, *, pictures: int = 12_000, batch: int = 32) -> None:
@@ -96,7 +99,36 @@ def built_in() -> UNet2DModel:
     return unet.to(memory_format=torch.contiguous_format).train().requires_grad_(True)
 
 
-def learn(unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings: Settings, batch: int) -> None:
+Target = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def told(x_t: torch.Tensor, t: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """What a network should say of x_t (B, 3, 64, 64) at timesteps t (B,): v, of the picture that x_t was made from."""
+    return v
+
+
+def autoguided(weak: Path, scale: float, below: int) -> Target:
+    """What the network that ships says, and `scale` times by how much that differs from what a weak one says.
+
+    A network that has learned less errs the same way and further, so away from it lies what both miss (autoguidance,
+    Karras et al. 2024, arXiv:2406.02507, equation 3, with w = 1 + `scale`). Who learns this needs no second network
+    (Meng et al. 2022, arXiv:2210.03142). At timesteps from `below` on, where it would take from the variety of what is
+    painted, there is none of it (Kynkaanniemi et al. 2024, arXiv:2404.07724).
+    """
+    strong, other = built_in(), UNet2DModel.from_pretrained(weak, subfolder="unet").float()
+    networks = [network.to(DEVICE).eval().requires_grad_(False) for network in (strong, other)]
+
+    def target(x_t: torch.Tensor, t: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        said, less = (network(x_t, t).sample.float() for network in networks)
+        return said + scale * (t < below).view(-1, 1, 1, 1) * (said - less)
+
+    return target
+
+
+def learn(
+    unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings: Settings, batch: int,
+    target: Target = told,
+) -> None:  # fmt: skip
     """Train on a pool of pictures (N, 3, 64, 64) uint8, each shown as often as its weight (N,) says beside the others'.
 
     The averaged fp16 pipeline goes to `settings.out`/pipeline.
@@ -108,8 +140,9 @@ def learn(unet: UNet2DModel, pool: torch.Tensor, weights: torch.Tensor, settings
         x0 = pool[weights.multinomial(batch, replacement=True, generator=generator)].float() / 127.5 - 1
         noise = torch.randn(x0.shape, **here)
         t = noise_levels(scheduler.alphas_cumprod.to(x0.device), batch, generator)
-        v = network(scheduler.add_noise(x0, noise, t), t).sample
-        return mse_loss(v.float(), scheduler.get_velocity(x0, noise, t))
+        x_t = scheduler.add_noise(x0, noise, t)
+        wanted = target(x_t, t, scheduler.get_velocity(x0, noise, t))
+        return mse_loss(network(x_t, t).sample.float(), wanted)
 
     def show(network: torch.nn.Module, path: Path) -> None:
         pipeline = DDIMPipeline(network, scheduler)
