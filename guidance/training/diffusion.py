@@ -74,8 +74,8 @@ def run(
 
     Those with anything of FINE are shown `fine` times as often as others. More than once teaches it sooner, and biases
     what is sampled, until the run is resumed for a while without. With `further` it begins with the weights that ship,
-    at half the learning rate. With `weak`, the folder of a pipeline that has learned less, it learns from the weights
-    that ship what those say when autoguidance of `scale` steers them away from the weak one, at timesteps `below` one.
+    at half the learning rate; with `weak`, the folder of a pipeline that has learned less, too, and learns what the
+    weights that ship say when autoguidance of `scale` steers them away from the weak one, at timesteps `below` one.
     """
     torch.manual_seed(settings.seed)
     unet, settings = (built_in(), settings.gentler()) if further or weak else (build()[0], settings)
@@ -112,8 +112,8 @@ def autoguided(weak: Path, scale: float, below: int) -> Target:
 
     A network that has learned less errs the same way and further, so away from it lies what both miss (autoguidance,
     Karras et al. 2024, arXiv:2406.02507, equation 3, with w = 1 + `scale`). Who learns this needs no second network
-    (Meng et al. 2022, arXiv:2210.03142). At timesteps from `below` on, where it would take from the variety of what is
-    painted, there is none of it (Kynkaanniemi et al. 2024, arXiv:2404.07724).
+    (Meng et al. 2022, arXiv:2210.03142). At timesteps from `below` on, where it led samples away from the data, there
+    is none of it (Kynkaanniemi et al. 2024, arXiv:2404.07724).
     """
     strong, other = built_in(), UNet2DModel.from_pretrained(weak, subfolder="unet").float()
     networks = [network.to(DEVICE).eval().requires_grad_(False) for network in (strong, other)]
