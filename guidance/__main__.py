@@ -23,8 +23,8 @@ from guidance.ui import app
 
 EXTRAS = {"ray": "'diffusion-guidance[ray]'", "pyarrow": "pyarrow"}  # else what training needs
 BENCHES = {"bench": "guidance.bench", "memory": "guidance.bench", "arithmetic": "guidance.scale.arithmetic"}
-TRAININGS = ("landscapes", "engravings", "upscaler", "attributes", "clip", "digits", "digit-classifier", "digit-judge",
-             "notebook-digits")  # fmt: skip
+TRAININGS = ("landscapes", "engravings", "upscaler", "attributes", "verifier", "clip", "digits", "digit-classifier",
+             "digit-judge", "notebook-digits")  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -206,7 +206,7 @@ def run_train(options: argparse.Namespace) -> None:
     """Train a network, resuming where an earlier run stopped."""
     from guidance.training import clip, diffusion, digits, upscaler
 
-    runs = (diffusion.run, diffusion.engraved, upscaler.run, diffusion.judge, clip.run, digits.run,
+    runs = (diffusion.run, diffusion.engraved, upscaler.run, diffusion.judge, diffusion.verifier, clip.run, digits.run,
             digits.classifier, digits.judge, digits.notebook)
     run, given = dict(zip(TRAININGS, runs, strict=True))[options.network], taken(options, TRAIN)
     takes = signature(run).parameters

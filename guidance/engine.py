@@ -24,6 +24,7 @@ from guidance.recipe import IN_HAND, TRAVEL, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, network
 from guidance.sampling.sample import Predict, order, sample
 from guidance.sampling.schedule import Schedule
+from guidance.tries import tried
 
 AVERAGED = 0.8  # candidates are compared by a running mean of their losses, so much of it from the steps before
 TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
@@ -75,17 +76,18 @@ class Plan(NamedTuple):
     see: Callable[[Tensor], list[dict[str, float]]] | None  # who judges the model's pictures, if anybody does
 
 
-def plan(recipe: Recipe, model: Model | None = None, most: int = 0) -> Plan:
+def plan(recipe: Recipe, model: Model | None = None, most: int = 0, number: int = 0) -> Plan:
     """The networks of a recipe and the guides around them; `model` is there if the recipe's is in hand.
 
-    It sees no more than `most` pictures at once, if that is given.
+    It sees no more than `most` pictures at once, if that is given. The noise is that of the `number`-th try.
     """
     if model is None and recipe.model == IN_HAND:
         raise RecipeError("The model of this recipe was in hand: name one.")
     model = model or catalogue.get(network_of(recipe))
     model = model.batched() if recipe.batched else model
     model = model.batched(most) if most else model
-    seeds = [(seed, candidate) for seed in recipe.seeds for candidate in range(recipe.candidates)]
+    candidates = range(number * recipe.candidates, (number + 1) * recipe.candidates)
+    seeds = [(seed, candidate) for seed in recipe.seeds for candidate in candidates]
     run = Run(model, None, seeds, recipe.candidates, recipe.batched)
     run.schedule = Schedule(model.config, recipe.solver, recipe.steps, run.generators(), recipe.eta)
     predict, weights, curves = unguided(recipe, run), [0.0] * len(run.schedule.timesteps), []
@@ -135,6 +137,8 @@ def fingerprint(recipe: Recipe, model: Model | None = None) -> str:
     """A fingerprint of the networks that paint and guide by a recipe, or nothing while a file of theirs is not here."""
     known = [model.fingerprint if model else catalogue.fingerprint(network_of(recipe))]
     known += [guide.fingerprint() for guide in recipe.guides if guide.scale]
+    if recipe.tries > 1 and recipe.model in catalogue.VERIFIERS:
+        known.append(catalogue.verifier_fingerprint())
     return "" if None in known else "-".join(filter(None, known))
 
 
@@ -155,18 +159,24 @@ def generate(recipe: Recipe, *, model: Model | None = None, deadline: float = ma
     GuidanceError, with a sentence for the user, when guidance blows up, there is no memory for one picture, or the run
     takes over `deadline` seconds.
     """
-    started, seen, parts, most = time.monotonic(), 0, [recipe], 0
+    started = time.monotonic()
+    for frame in tried(recipe, painted(recipe, model=model), partial(painted, model=model)):
+        yield frame
+        if frame.step < frame.steps and time.monotonic() - started > deadline:
+            raise GuidanceError(f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps.")
+
+
+def painted(recipe: Recipe, number: int = 0, *, model: Model | None = None) -> Iterator[Frame]:
+    """The frames of a recipe's `number`-th try."""
+    seen, parts, most = 0, [recipe], 0
     while True:
         with memory(), torch.inference_mode(False):  # or networks that are kept could never again have a gradient
-            plans = [plan(part, model, most) for part in parts]
+            plans = [plan(part, model, most, number) for part in parts]
         try:
             for frame in abreast([steps(made) for made in plans], most):
                 if frame.step > seen:  # the steps before were shown when memory was not yet short
                     seen = frame.step
                     yield frame
-                if frame.step < frame.steps and time.monotonic() - started > deadline:
-                    said = f"The run was stopped after {deadline:g} seconds: ask for fewer pictures or steps."
-                    raise GuidanceError(said)
             return
         except OutOfMemory:
             if len(parts) == len(recipe.seeds):

@@ -26,8 +26,9 @@ IN_HAND = "in hand"  # instead of a model's name: an object that was handed over
 REPOSITORY = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}(@\w[\w./-]{0,95})?", re.ASCII)
 TRAVEL = (0.1, 0.35)  # the shares of the steps between which time travel goes back: there a picture takes its shape
 MAX_SEED, MOST_GUIDES = 2**32 - 1, 16
-SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1}  # unless a guide brings others
-LATER = ("batched", "size", "weights")  # fields that not all versions wrote
+# Unless a guide brings others.
+SAMPLER = {"solver": "ddim", "steps": 40, "eta": 0.0, "travel": 0, "candidates": 1, "tries": 1}
+LATER = ("batched", "size", "tries", "weights")  # fields that not all versions wrote
 KEY = "guidance"  # the PNG text chunk that holds a recipe
 AS_PNG = {"format": "PNG", "compress_level": 4}  # a percent larger than at the default 6, in a quarter of the time
 SEEN = "guidance-seen"  # that of what is seen in the picture, a JSON list of {asked, seen, sure, met}
@@ -105,6 +106,10 @@ class Recipe(Values):
         "full", "Size", "Full: enlarged by a network, if the model brings one. Native: as the model paints them.",
         labels={"full": "Full size", "native": "Native size"},
     )  # fmt: skip
+    tries: int | None = field(
+        None, "Tries", "A landscape in which another network does not find all that is asked for is painted again from "
+        "other noise, up to so often.", 1, 10, slider=(10, 1),
+    )  # fmt: skip
     weights: str = field("", "Weights", "The fingerprint of the networks that a picture was made with, if it has one.")
 
     @classmethod
@@ -120,7 +125,8 @@ class Recipe(Values):
         self.fill({"model": next((guide.model for guide in ordered), MODELS[0])})
         brought = [guide.brought() for guide in ordered]
         if self.model not in MODELS:  # few steps are enough for those, and what others need is not known
-            brought = [defaults | {"solver": "ddim", "steps": max(SAMPLER["steps"], defaults.get("steps", 0))}
+            plain = {"solver": "ddim", "tries": 1}
+            brought = [defaults | plain | {"steps": max(SAMPLER["steps"], defaults.get("steps", 0))}
                        for defaults in brought]  # fmt: skip
         # The sampler is that of the guide which needs the most steps.
         sampler = SAMPLER | max(brought, key=lambda defaults: defaults.get("steps") or 0, default={})
@@ -168,7 +174,7 @@ class Recipe(Values):
 
     def unguided(self) -> Recipe:
         """The same pictures without guidance."""
-        return self.replace(guides=(), travel=0, candidates=1, count=len(self.seeds), weights="")
+        return self.replace(guides=(), travel=0, candidates=1, tries=1, count=len(self.seeds), weights="")
 
     def change(self, **changes: object) -> Recipe:
         """The same with fields of the recipe or of its only guide changed, and what these bring."""
@@ -202,7 +208,7 @@ class Recipe(Values):
 
 def form(kind: type[Guide]) -> tuple[str, ...]:
     """The fields of a guide's flat form, in order."""
-    rest = [name for name in Recipe.model_fields if name not in ("guides", "weights")]
+    rest = [name for name in Recipe.model_fields if name not in ("guides", "tries", "weights")]
     return kind.form or tuple(dict.fromkeys([*kind.names(), *rest]))
 
 
@@ -252,7 +258,7 @@ def from_json(words: str, old: bool = True) -> Recipe:
     Unknown fields are refused, missing ones take defaults; but what an older version wrote is to give, if it is `old`,
     the same pictures as then: of native size, and in the form of 0.1 painted in batches.
     """
-    as_then = {"batched": True, "size": "native"} if old else {}
+    as_then = {"batched": True, "size": "native", "tries": 1} if old else {}
     try:
         values = json.loads(words)
         if "kind" in values:
@@ -263,7 +269,7 @@ def from_json(words: str, old: bool = True) -> Recipe:
         if set(values) - set(Recipe.model_fields):
             raise KeyError
         if set(Recipe.model_fields) - set(values) <= {"guides", *LATER}:  # a version wrote it, nobody typed it
-            values = {"size": as_then.get("size", "full")} | values
+            values = {"size": as_then.get("size", "full"), "tries": 1} | values
     except RecipeError as error:
         raise (RecipeError(NO_RECIPE) if str(error).startswith("Guide must") else error) from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

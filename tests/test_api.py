@@ -35,7 +35,7 @@ CLIP = [
     ("method", None), ("weight", None), ("cuts", None), ("travel", None), ("candidates", None), ("start", 0.0),
     ("stop", None), ("solver", None), ("eta", None), ("steps", None), ("seed", 0), ("count", 1), ("batched", False),
     ("where", "everywhere"), ("mask", ""), ("size", "full"), ("detail", None),
-    ("view", "whole"),
+    ("view", "whole"), ("tries", None),
 ]  # fmt: skip
 DIGITS = [
     ("digits", "0123456789"), ("guidance", "classifier-free"), ("scale", None), ("conditioning", "embedding"),

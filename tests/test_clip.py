@@ -164,7 +164,7 @@ def test_presets_bring_what_is_not_given():
         recipe = ClipRecipe(preset=name)
         assert {field: getattr(recipe, field) for field in values} == values
     assert ClipRecipe(preset="quality", cuts=3).cuts == 3
-    assert ClipRecipe(preset="quality").unguided() == Recipe(solver="dpm++", steps=30)
+    assert ClipRecipe(preset="quality").unguided() == Recipe(solver="dpm++", steps=20)
     assert ClipRecipe(solver="dpm++").travel == 0  # which cannot go back
     for asked in ({"travel": 1}, {"eta": 0.5}):  # what only DDIM can do
         recipe = ClipRecipe(**asked)

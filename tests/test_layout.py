@@ -21,7 +21,8 @@ BELOW = {
     "frame": {"sampling"},
     "options": {"fields", "recipe"},
     "parts": {"frame", "recipe"},
-    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame", "parts"},
+    "tries": {"models", "recipe", "frame", "parts"},
+    "engine": {"fields", "sampling", "models", "guides", "recipe", "frame", "parts", "tries"},
     "training": {"settings", "atomic", "codec", "sampling", "models", "guides", "recipe", "frame", "engine"},
     "evaluation": {
         "settings", "atomic", "cielab", "fields", "sampling", "models", "guides", "recipe", "frame", "engine",
@@ -33,8 +34,8 @@ BELOW = {
         "frame", "engine",
     },
     "scale": {
-        "settings", "progress", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "engine",
-        "ui",
+        "settings", "progress", "atomic", "cielab", "fields", "codec", "models", "guides", "recipe", "frame", "tries",
+        "engine", "ui",
     },
     "__init__": {"fields", "guides", "recipe"},  # and by their names alone, when they are asked for, steer and models
     "__main__": {

@@ -92,7 +92,7 @@ def test_bad_values_are_refused_in_one_sentence(field, values, message):
          "Time travel needs the solver ddim or ddpm: DPM-Solver++ remembers its last step."),
         ({"guides": (Digits("1"), Digits("2"))}, "Only one guide of a recipe may say which class is drawn."),
         ({"strength": 1}, "Recipe has no field of that name: it has guides, model, text, negative, text_scale, solver, "
-         "eta, travel, candidates, steps, seed, count, batched, size, weights."),
+         "eta, travel, candidates, steps, seed, count, batched, size, tries, weights."),
     ],
 )  # fmt: skip
 def test_what_any_recipe_refuses(fields, message):
@@ -142,8 +142,8 @@ def test_a_rule_brings_its_own_scale_loss_and_weight_and_the_course_s_are_the_no
 @pytest.mark.parametrize("make", [ColorRecipe, ClipRecipe, DigitRecipe, Recipe])
 def test_nothing_given_means_by_default(make):
     recipe = make()
-    left = ["model", "solver", "eta", "travel", "candidates", "steps", "start", "stop", "scale", "method", "rule",
-            "weight", "loss", "cuts"]  # fmt: skip
+    left = ["model", "solver", "eta", "travel", "candidates", "tries", "steps", "start", "stop", "scale", "method",
+            "rule", "weight", "loss", "cuts"]  # fmt: skip
     names = form(type(recipe.guides[0])) if recipe.guides else Recipe.model_fields
     assert make(**{name: None for name in left if name in names}) == recipe
     assert not any(value is None for part in (recipe, *recipe.guides) for _, value in part)
@@ -222,7 +222,7 @@ def test_the_first_fields_of_a_guide_go_by_position():
 
 def test_several_guides_bring_what_none_is_told_and_the_one_that_is_told_the_class_its_model():
     recipe = Recipe(guides=Color() + Prompt(preset="quality"))
-    assert (recipe.model, recipe.solver, recipe.steps, recipe.eta) == ("landscapes", "dpm++", 30, 0)
+    assert (recipe.model, recipe.solver, recipe.steps, recipe.eta) == ("landscapes", "dpm++", 20, 0)
     for guides_ in (Digits("12") + Color(), Color() + Digits("12")):
         recipe = Recipe(guides=guides_)
         assert (recipe.model, recipe.solver, recipe.steps) == ("digits", "dpm++", 15)

@@ -171,7 +171,7 @@ def together(out: Path, judge: torch.nn.Module, known: Tensor, count: int, seeds
     table, rows, made, pool = metrics.Table(out / "blend.json"), {}, {}, data(512, skip=8192)
     for k, (kind, wishes) in enumerate(blends(judge, count)):
         guides = [wish.guide for wish in wishes]
-        whole = Recipe(guides=guides, seed=seeds * k)
+        whole = Recipe(guides=guides, seed=seeds * k, tries=1)
         both = pictures(whole, seeds)
         plain = pictures(whole.replace(guides=Sum(guides=guides, scale=sum(g.scale for g in guides))), seeds)
         alone = [pictures(whole.replace(guides=guide), seeds) for guide in guides]

@@ -111,23 +111,31 @@ def read_digits(pictures: list[Image.Image]) -> list[tuple[int, float]]:
     return [(int(digit), chances[digit]) for chances in found for digit in [max(chances, key=chances.get)]]
 
 
-def judge() -> AttributeNetwork:
-    """The network that tells what a landscape shows and never guides, on the CPU in float32."""
-    with shipped("attributes/model.safetensors") as path:
+def judge(name: str = "model") -> AttributeNetwork:
+    """The network that tells what a landscape shows and never guides, or the verifier, on the CPU in float32."""
+    with shipped(f"attributes/{name}.safetensors") as path:
         return read(partial(AttributeNetwork, outputs=len(load_file(path)["head.bias"])), path)
+
+
+def verifier_fingerprint() -> str | None:
+    """The fingerprint of the network that says which landscapes are to be painted again."""
+    return loading.fingerprint(settings.ASSETS / "attributes" / "verifier.safetensors")
 
 
 # Of a built-in model: who judges its pictures, how that tells its chances, and what of.
 JUDGES = {"landscapes": (lambda: cache.get("attributes/model", judge), torch.sigmoid, ATTRIBUTES),
           "digits": (digit_judge, partial(torch.softmax, dim=1), tuple("0123456789"))}  # fmt: skip
+# Who says which of its pictures are to be painted again: another network, so that the judge stays independent.
+VERIFIERS = {"landscapes": (lambda: cache.get("attributes/verifier", partial(judge, "verifier")), torch.sigmoid,
+                            ATTRIBUTES)}  # fmt: skip
 
 
-def seen(model: str, x: Tensor) -> list[dict[str, float]]:
+def seen(model: str, x: Tensor, by: dict[str, tuple] = JUDGES) -> list[dict[str, float]]:
     """What a network that never guides sees in pictures (B, C, H, W) in [-1, 1] of a built-in model.
 
     For each, the chance in [0, 1] of all that it knows, by name.
     """
-    known, chances, names = JUDGES[model]
+    known, chances, names = by[model]
     network = known()
     x = x.to(next(network.parameters()).device)
     with torch.no_grad():

@@ -8,12 +8,13 @@ from copy import copy
 import torch
 from torch import Tensor
 
-from guidance.engine import generate, network_of, plan, steps
+from guidance.engine import generate, network_of, painted, plan, steps
 from guidance.fields import RecipeError
 from guidance.frame import Frame, OutOfMemory, device_lock, memory
 from guidance.models import catalogue
 from guidance.models.model import Model
 from guidance.recipe import Recipe
+from guidance.tries import tried
 
 
 class Company:
@@ -54,12 +55,12 @@ class Company:
         self.moved.notify_all()
 
     def run(self, recipe: Recipe) -> Frame:
-        """The last frame of a run."""
+        """The last frame of a run's first try."""
         try:
             with memory(), torch.inference_mode(False):
                 made = plan(recipe, self.model)
-            *_, last = steps(made)
-            return last
+            *_, frame = steps(made)
+            return frame
         finally:
             with self.moved:
                 self.members -= 1
@@ -76,14 +77,16 @@ def paint(recipes: list[Recipe]) -> list[Frame | Exception]:
         for recipe, future in [(recipe, threads.submit(company.run, recipe)) for recipe in together]:
             made[recipe] = future.exception() or future.result()
     # Where memory ran out for all, there may be enough for each.
-    return [alone(recipe) if isinstance(made.get(recipe, OutOfMemory()), OutOfMemory) else made[recipe]
-            for recipe in recipes]  # fmt: skip
+    return [finished(recipe, made.get(recipe, OutOfMemory())) for recipe in recipes]
 
 
-def alone(recipe: Recipe) -> Frame | Exception:
-    """The same of one run that nobody else has a part in."""
+def finished(recipe: Recipe, made: Frame | Exception) -> Frame | Exception:
+    """The last frame of a run of whose first try this was the last, or why there is none."""
+    if isinstance(made, Exception) and not isinstance(made, OutOfMemory):
+        return made
+    frames = generate(recipe) if isinstance(made, OutOfMemory) else tried(recipe, iter([made]), painted)
     try:
-        *_, last = generate(recipe)
+        *_, last = frames
         return last
     except Exception as error:
         return error

@@ -1,6 +1,7 @@
 """Train the landscapes' networks: a small UNet2DModel that predicts v on the linear schedule of DDPM, and its judge."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,7 +19,8 @@ from guidance.training.landscapes import attributes, paint
 from guidance.training.trainer import DEVICE, Settings, save_half, train
 
 # Where each use of the painter starts.
-SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000, "engravings": 70_000_000}
+SEEDS = {"diffusion": 0, "attributes": 20_000_000, "evaluation": 40_000_000, "verifier": 60_000_000,
+         "engravings": 70_000_000}  # fmt: skip
 
 
 def painted(use: str, count: int, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,6 +66,7 @@ TESTED = 4096  # unseen pictures that the judge is measured on
 SETTINGS = Settings(Path("runs/landscapes"), steps=100_000, learning_rate=6e-4, ema_decay=0.999)
 ENGRAVED = Settings(Path("runs/engravings"), steps=8_000, learning_rate=3e-4, ema_decay=0.998)
 JUDGE = Settings(Path("runs/attributes"), steps=2_000, learning_rate=1e-3, ema_decay=0.998, warmup=100)
+VERIFIER = replace(JUDGE, out=Path("runs/verifier"), seed=1)
 
 
 def run(
@@ -184,15 +187,22 @@ def shown(network: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
     return torch.cat(seen).to(pictures.device)
 
 
-def judge(settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128) -> None:
+def judge(
+    settings: Settings = JUDGE, *, pictures: int = 40_000, batch: int = 128, use: str = "attributes"
+) -> None:  # fmt: skip
     """Train the judge of what guidance makes, and print how well it tells which attributes unseen landscapes show.
 
     It is trained on painted pictures, slightly noisy ones among them; `settings.out` keeps its fp16 weights.
     """
-    network = taught(*painted("attributes", pictures, DEVICE), settings, batch)
+    network = taught(*painted(use, pictures, DEVICE), settings, batch)
     save_half(network, settings.out / "model.safetensors")
     test, truth = painted("evaluation", TESTED)
     right = (shown(network, test) == truth).float()
     for name, share in zip(ATTRIBUTES, right.mean(0).tolist(), strict=True):
         print(f"{name:10s} {share:.4f}")
     print(f"every attribute of a picture right: {right.all(1).float().mean():.4f}, an attribute: {right.mean():.4f}")
+
+
+def verifier(settings: Settings = VERIFIER, *, pictures: int = 40_000, batch: int = 128) -> None:
+    """Train the network that says which landscapes are to be painted again: as the judge, on other paintings."""
+    judge(settings, pictures=pictures, batch=batch, use="verifier")

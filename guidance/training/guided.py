@@ -63,10 +63,15 @@ class Prompts(Prompt):
 
     name: ClassVar[str] = ""
     texts: tuple[str, ...] = ()
+    drawn: int = 1  # candidates of each picture
+
+    def picture(self, k: int) -> "Prompts":
+        """The guide of the k-th picture alone."""
+        return self.replace(prompt=self.texts[k], texts=self.texts[k : k + 1])
 
     def goals(self, judge: clips.Clip) -> Tensor:
         """The unit vectors of each picture's prompt, (B, 1, D)."""
-        return torch.stack([judge.text(text) for text in self.texts])[:, None]
+        return torch.stack([judge.text(text) for text in self.texts])[:, None].repeat_interleave(self.drawn, 0)
 
 
 def together(recipe: Recipe, asked: Sequence[str]) -> Tensor:
@@ -77,8 +82,7 @@ def together(recipe: Recipe, asked: Sequence[str]) -> Tensor:
     made = []
     for first in tqdm(range(0, len(asked), 32), leave=False):
         texts = asked[first : first + 32]
-        each = tuple(text for text in texts for _ in range(recipe.candidates))
-        guides = tuple(Prompts(**dict(guide), texts=each) for guide in recipe.guides)
+        guides = tuple(Prompts(**dict(guide), texts=texts, drawn=recipe.candidates) for guide in recipe.guides)
         part = recipe.replace(guides=guides, seed=recipe.seed + first, count=len(texts), size="native")
         made.append(to_pixels(images(part)))
     return torch.cat(made)
@@ -102,6 +106,6 @@ def prompts(count: int, seed: int) -> list[str]:
 def drawn(count: int, seed: int) -> Tensor:
     """Pictures (count, 3, 64, 64) uint8 of prompts, by the CLIP that ships."""
     parts = [prompts(count, seed)[k :: len(SCALES)] for k in range(len(SCALES))]
-    made = [together(ClipRecipe(scale=scale, seed=seed + FIRST + k * count, batched=True), texts)
+    made = [together(ClipRecipe(scale=scale, seed=seed + FIRST + k * count, batched=True, tries=1), texts)
             for k, (scale, texts) in enumerate(zip(SCALES, parts, strict=True)) if texts]  # fmt: skip
     return torch.cat(made)

@@ -41,4 +41,5 @@ def cross(recipe: Recipe, x: object, xs: object, y: object, ys: object) -> Grid:
     if not xs or not ys:
         raise RecipeError("A grid needs values for both settings, such as 0.1; 0.3; 0.5.")
     whole("Cells of a grid", len(xs) * len(ys), 1, MOST)
-    return Grid(x, y, xs, ys, [[recipe.change(count=1, **{x: across, y: down}) for across in xs] for down in ys])
+    one = {"count": 1, "tries": 1}  # of one noise, or a cell would not be what its setting makes of that
+    return Grid(x, y, xs, ys, [[recipe.change(**one | {x: across, y: down}) for across in xs] for down in ys])

@@ -23,7 +23,8 @@ LOOK = 0.05  # seconds between looks whether something has moved, or others stil
 def hurried(recipe: Recipe) -> Recipe:
     """The recipe in few steps: the same noise, and much the same pictures."""
     steps = max((guide.hurry for guide in recipe.guides), default=Guide.hurry)
-    return recipe.replace(solver="dpm++", steps=min(recipe.steps, steps), travel=0, candidates=1, eta=0, size="native")
+    return recipe.replace(solver="dpm++", steps=min(recipe.steps, steps), travel=0, candidates=1, tries=1, eta=0,
+                          size="native")  # fmt: skip
 
 
 class Live(Task):

@@ -43,8 +43,8 @@ class Allowance:
 
 
 def work(recipe: Recipe) -> float:
-    """Pictures x steps, with those that time travel takes again and those of the pictures that are not chosen."""
-    drawn = len(recipe.seeds) * recipe.candidates
+    """Pictures x steps, with those that time travel takes again and those of pictures that may not be chosen."""
+    drawn = len(recipe.seeds) * recipe.candidates * recipe.tries
     again = round(TRAVEL[1] - TRAVEL[0], 6)  # the share of the steps that time travel takes again
     return drawn * recipe.steps * (1 + again * recipe.travel) * max(1, len(recipe.guides))
 
