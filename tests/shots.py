@@ -33,7 +33,7 @@ RECIPES = {
     "color-0": ColorRecipe(), "color-1": ColorRecipe(color="#13808a", seed=4), "prompt-0": ClipRecipe(seed=1),
     "prompt-1": ClipRecipe(prompt="a pine forest in the mist at dawn", seed=11), "digits-0": DigitRecipe(digits="2026"),
     "digits-1": DigitRecipe(digits="2026", seed=20), "brightness-0": Recipe(guides=find("brightness")(), seed=1),
-    "brightness-1": Recipe(guides=find("brightness")(0.2), seed=4), "blend-0": blend("A golden lake", 5),
+    "brightness-1": Recipe(guides=find("brightness")(0.2), seed=4), "blend-0": blend("A golden lake", 9),
     "blend-1": blend("Rose over green", 6),
 }  # fmt: skip
 

@@ -142,7 +142,7 @@ def test_an_empty_blend_is_answered_by_a_sentence(blend):
 def test_a_field_that_nobody_touched_follows_the_leading_one_and_is_left_to_the_server(blend):
     add(blend, "Prompt")
     strength = field(blend, "prompt", "scale", "input[type=number]")
-    assert strength.input_value() == "0.13"
+    assert strength.input_value() == "0.12"
     field(blend, "prompt", "preset", "select").select_option("live")
     assert strength.input_value() == "0.15"
     strength.fill("0.3")
