@@ -66,7 +66,7 @@ class Prompt(LossGuide):
         for name, own in {
             "fast": {"scale": 0.12, "cuts": 6, "tries": 2, "steps": 12},
             "live": {"scale": 0.15, "cuts": 4, "tries": 1, "steps": 6},
-            "quality": {"scale": 0.12, "cuts": 8, "tries": 4, "steps": 20},
+            "quality": {"scale": 0.11, "cuts": 8, "tries": 4, "steps": 20},
             "course": {"rule": "course", "scale": 8.0, "weight": "counter", "cuts": 4, "detail": 1.0, "tries": 1,
                        "stop": 1.0, "solver": "ddim", "steps": 40},
         }.items()
