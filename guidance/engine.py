@@ -24,7 +24,7 @@ from guidance.recipe import IN_HAND, TRAVEL, Recipe
 from guidance.sampling.guides import GuidanceError, classifier_free, network
 from guidance.sampling.sample import Predict, order, sample
 from guidance.sampling.schedule import Schedule
-from guidance.tries import tried
+from guidance.tries import tried, verified
 
 AVERAGED = 0.8  # candidates are compared by a running mean of their losses, so much of it from the steps before
 TAKES_NO_TEXT = "This model is told no text: it was passed over. A prompt steers any model."
@@ -137,7 +137,7 @@ def fingerprint(recipe: Recipe, model: Model | None = None) -> str:
     """A fingerprint of the networks that paint and guide by a recipe, or nothing while a file of theirs is not here."""
     known = [model.fingerprint if model else catalogue.fingerprint(network_of(recipe))]
     known += [guide.fingerprint() for guide in recipe.guides if guide.scale]
-    if recipe.tries > 1 and recipe.model in catalogue.VERIFIERS:
+    if verified(recipe):
         known.append(catalogue.verifier_fingerprint())
     return "" if None in known else "-".join(filter(None, known))
 

@@ -19,10 +19,17 @@ from guidance.recipe import Recipe
 SURE = 0.75  # of what is there; more lets few that lack something pass, and paints many that lack nothing again
 
 
+def verified(recipe: Recipe) -> bool:
+    """Whether a recipe may try again: a verifier knows its model, and something that its guides ask for."""
+    if recipe.tries == 1 or recipe.model not in catalogue.VERIFIERS:
+        return False
+    seen = dict.fromkeys(catalogue.VERIFIERS[recipe.model][2], 0.0)
+    guides, count = [guide for guide in recipe.guides if guide.scale], len(recipe.seeds)
+    return any(guide.picture(k).readings(seen) for guide in guides for k in range(count))
+
+
 def wanting(recipe: Recipe, frame: Frame) -> list[int]:
     """How much of what its guides ask for a verifier is not sure to see in each picture of a recipe's last frame."""
-    if recipe.model not in catalogue.VERIFIERS:
-        return [0] * len(recipe.seeds)
     x0 = frame.x0
     with device_lock, memory():
         seen = catalogue.seen(recipe.model, x0, catalogue.VERIFIERS)
@@ -40,13 +47,14 @@ def tried(
     """
     losses: dict[str, Tensor] = {}  # the last there were: a step that was not guided has none
     last = yield from but_last(first, losses)
-    length, lacks = last.steps, wanting(recipe, last) if recipe.tries > 1 else []
+    length, lacks = last.steps, wanting(recipe, last) if verified(recipe) else []
     for number in range(1, recipe.tries):
         if not (bad := [k for k, lack in enumerate(lacks) if lack]):
             break
         named = f"picture {bad[0] + 1}" if len(bad) == 1 else f"pictures {', '.join(str(k + 1) for k in bad)}"
         note = f"Not all that was asked for was there, and other noise was tried: {named}."
-        done = replace(last, steps=last.steps + length, losses=dict(losses), notes=(*last.notes, note))
+        notes = (*last.notes, note)
+        done = replace(last, steps=last.steps + length, losses=dict(losses), notes=notes, see=None)
         yield done
         runs = [anew(recipe.picture(k), number) for k in bad]
         steps = (among(done, bad, together(frames)) for frames in zip(*runs, strict=True))
@@ -79,6 +87,7 @@ def among(done: Frame, rows: list[int], frame: Frame) -> Frame:
         done, step=done.step + frame.step, estimate=put(frame.estimate, done.estimate), x_t=put(frame.x_t, done.x_t),
         losses={name: put(value, done.losses[name]) for name, value in frame.losses.items()}, weight=frame.weight,
         pull=put(frame.pull, still), parts={name: put(pull, still) for name, pull in frame.parts.items()}, large=large,
+        see=frame.see,
     )  # fmt: skip
 
 

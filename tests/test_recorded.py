@@ -100,7 +100,7 @@ def test_a_picture_carries_the_fingerprint_of_its_weights(guides, tmp_path):
     recipe = Recipe(guides=guides, steps=2)
     kept = read_png(made(recipe, tmp_path))
     assert kept.weights == fingerprint(recipe)
-    assert len(kept.weights.split("-")) == 1 + (len(guides) == 2)  # a CLIP's beside the model's
+    assert len(kept.weights.split("-")) == 1 + 2 * (len(guides) == 2)  # a CLIP's and the verifier's beside the model's
     assert kept.replace(weights="") == recipe and changed(kept) == ""
     assert OTHER_WEIGHTS not in next(generate(kept)).notes
 

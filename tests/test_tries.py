@@ -74,6 +74,7 @@ def test_a_picture_is_that_of_the_first_try_that_shows_all(verified):
     assert not torch.equal(tries[0][1], tries[1][1])
     assert [(frame.step, frame.steps) for frame in frames] == [(1, 2), (2, 4), (3, 4), (4, 6), (5, 6), (6, 6)]
     assert frames[-1].notes == (NOTE.format("pictures 2, 3"), NOTE.format("picture 3"))
+    assert [bool(frame.see) for frame in frames] == [False] * 5 + [True]
     assert frames[-1].large.shape == (3, 3, 256, 256)
     whole = engine.catalogue.get("landscapes").enlarge(x0)
     assert torch.equal(frames[-1].large, whole)
