@@ -93,6 +93,6 @@ def among(done: Frame, rows: list[int], frame: Frame) -> Frame:
 
 def chosen(frame: Frame, better: list[bool], done: Frame) -> Frame:
     """The last frame of a try, with the pictures that it did not make better as they were before."""
-    kept = torch.tensor(better, device=frame.pull.device).view(-1, 1, 1, 1)
+    taken = torch.tensor(better, device=frame.pull.device).view(-1, 1, 1, 1)
     both = {name: (getattr(frame, name), getattr(done, name)) for name in ("estimate", "x_t", "large")}
-    return replace(frame, **{name: torch.where(kept, *pair) for name, pair in both.items() if pair[0] is not None})
+    return replace(frame, **{name: torch.where(taken, *pair) for name, pair in both.items() if pair[0] is not None})

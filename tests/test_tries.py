@@ -25,7 +25,7 @@ NOTE = "Not all that was asked for was there, and other noise was tried: {}."
 
 
 class Verifier(nn.Module):
-    """Finds in each picture that it is shown as many of the attributes as it was told to, the first ones asked for."""
+    """Finds in the pictures of each call the attributes that it was told to, call by call and picture by picture."""
 
     def __init__(self, *found: list[list[str]]):
         super().__init__()
