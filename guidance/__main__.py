@@ -212,7 +212,9 @@ def run_train(options: argparse.Namespace) -> None:
     takes = signature(run).parameters
     data = {name: given[name] for name in takes if name in given}
     common = {name: given[name] for name in ("out", "steps", "minutes", "seed") if name in given}
-    stray(given, {*data, *common, "network"}, f"training of {options.network}")
+    alone = {"scale", "below"} & data.keys() if "weak" not in data else set()
+    what = f"training of {options.network}" + " without --weak" * bool(alone)
+    stray(given, {*data, *common, "network"} - alone, what)
     settings = takes["settings"].default
     variant = [settings.out.name, data.get("conditioning", ""), data.get("look", ""), "blind" * ("blind" in data)]
     common = {"out": settings.out.with_name("-".join(filter(None, variant)))} | common

@@ -246,6 +246,9 @@ def test_numbers_of_a_fine_tuning_are_checked_before_it(given, start, capsys):
     ("evaluate samples --steps 3", "The evaluation of samples takes no --steps."),
     ("evaluate clip --count 1", "Count must be a whole number from 2 to 10,000,000."),
     ("train landscapes --minutes nan", "Minutes must be a number from 0.001 to 1e+06."),
+    ("train landscapes --below 550", "The training of landscapes without --weak takes no --below."),
+    ("train attributes --below 550", "The training of attributes takes no --below."),
+    ("train landscapes --weak {} --pictures 2", "There is no pipeline in the folder {}."),
 ])  # fmt: skip
 def test_what_is_not_there_or_not_taken_is_told_in_a_sentence(command, said, tmp_path, capsys):
     (tmp_path / "noise.json").write_bytes(b"\xff\xfe\x00{")

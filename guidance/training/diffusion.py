@@ -82,9 +82,10 @@ def run(
     """
     torch.manual_seed(settings.seed)
     unet, settings = (built_in(), settings.gentler()) if further or weak else (build()[0], settings)
+    target = autoguided(weak, scale, below) if weak else told
     pool, truth = painted("diffusion", pictures, DEVICE)
     weights = torch.where(truth[:, [ATTRIBUTES.index(name) for name in FINE]].any(1), fine, 1.0)
-    learn(unet, pool, weights, settings, batch, autoguided(weak, scale, below) if weak else told)
+    learn(unet, pool, weights, settings, batch, target)
 
 
 def engraved(settings: Settings = ENGRAVED, *, pictures: int = 12_000, batch: int = 32) -> None:
@@ -116,8 +117,10 @@ def autoguided(weak: Path, scale: float, below: int) -> Target:
     A network that has learned less errs the same way and further, so away from it lies what both miss (autoguidance,
     Karras et al. 2024, arXiv:2406.02507, equation 3, with w = 1 + `scale`). Who learns this needs no second network
     (Meng et al. 2022, arXiv:2210.03142). At timesteps from `below` on, where it led samples away from the data, there
-    is none of it (Kynkaanniemi et al. 2024, arXiv:2404.07724).
+    is none of it (Kynkaanniemi et al. 2024, arXiv:2404.07724). OSError where there is no pipeline.
     """
+    if not (weak / "unet").is_dir():
+        raise OSError(f"There is no pipeline in the folder {weak}.")
     strong, other = built_in(), UNet2DModel.from_pretrained(weak, subfolder="unet").float()
     networks = [network.to(DEVICE).eval().requires_grad_(False) for network in (strong, other)]
 
