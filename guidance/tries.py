@@ -17,6 +17,7 @@ from guidance.parts import together
 from guidance.recipe import Recipe
 
 SURE = 0.75  # of what is there; more lets few that lack something pass, and paints many that lack nothing again
+SURER = {"boat": 0.9}  # of what networks see where there is none, for it is small
 
 
 def verified(recipe: Recipe) -> bool:
@@ -33,8 +34,10 @@ def wanting(recipe: Recipe, frame: Frame) -> list[int]:
     x0 = frame.x0
     with device_lock, memory():
         seen = catalogue.seen(recipe.model, x0, catalogue.VERIFIERS)
-    return [sum(not reading.met or reading.sure < SURE for guide in recipe.guides if guide.scale
-                for reading in guide.picture(k).readings(chances)) for k, chances in enumerate(seen)]  # fmt: skip
+    guides = [guide for guide in recipe.guides if guide.scale]
+    return [sum(not reading.met or reading.sure < SURER.get(reading.asked, SURE)
+                for guide in guides for reading in guide.picture(k).readings(chances))
+            for k, chances in enumerate(seen)]  # fmt: skip
 
 
 def tried(

@@ -16,6 +16,7 @@ from guidance.models.attributes import ATTRIBUTES
 from guidance.recipe import ClipRecipe, Recipe, from_json, to_json
 from guidance.scale import company
 from guidance.training import guided
+from guidance.tries import wanting
 from guidance.ui.runs.grids import cross
 from guidance.ui.runs.live import hurried
 from guidance.ui.server.limits import work
@@ -102,6 +103,15 @@ def test_one_try_asks_nobody_and_all_that_is_asked_for_counts(verified):
     assert last(without).notes == (NOTE.format("pictures 2, 3"),)
 
 
+def test_it_must_be_surer_of_a_boat_than_of_the_sea(monkeypatch):
+    chances = torch.full((3, len(ATTRIBUTES)), 0.8)
+    verifier = lambda: Verifier([[]] * 3), lambda x: chances, ATTRIBUTES
+    monkeypatch.setattr(catalogue, "VERIFIERS", {"landscapes": verifier})
+    frame = last(SHORT.replace(tries=1))
+    asked = "a boat on the sea", "the sea", "the sea | a boat:-1"
+    assert [wanting(SHORT.change(prompt=prompt), frame) for prompt in asked] == [[1] * 3, [0] * 3, [1] * 3]
+
+
 def test_it_is_the_same_alone_in_company_and_among_prompts(verified):
     verified([BOTH, NONE, BOTH], [BOTH, BOTH, BOTH])
     x0 = last(SHORT).x0
@@ -122,10 +132,10 @@ def test_who_cannot_be_verified_is_painted_once(verified, monkeypatch):
 
 
 def test_presets_try_again_and_recipes_of_before_do_not():
-    assert (ClipRecipe().tries, ClipRecipe(preset="quality").tries, ClipRecipe(preset="live").tries) == (2, 4, 1)
+    assert (ClipRecipe().tries, ClipRecipe(preset="quality").tries, ClipRecipe(preset="live").tries) == (4, 4, 1)
     assert Recipe(guides=Color("teal")).tries == ClipRecipe().unguided().tries == hurried(ClipRecipe()).tries == 1
     written = json.loads(to_json(ClipRecipe()))
-    assert written.pop("tries") == 2 and from_json(json.dumps(written)).tries == 1
+    assert written.pop("tries") == 4 and from_json(json.dumps(written)).tries == 1
     grid = cross(ClipRecipe(), "scale", "0.1; 0.2", "cuts", "1; 2")
     assert {recipe.tries for row in grid.rows for recipe in row} == {1}
     assert work(SHORT) == 3 * work(SHORT.replace(tries=1))

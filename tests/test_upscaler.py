@@ -22,6 +22,7 @@ from guidance.recipe import KEY, from_json, to_json
 from guidance.training import upscaler as training
 from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import paint
+from guidance.training.looker import stored
 from guidance.training.trainer import Settings
 from guidance.ui.html.film import Film
 
@@ -192,8 +193,8 @@ def test_the_command_line_takes_the_size(tmp_path, capsys):
 
 
 def test_the_painter_s_pairs_are_exact_and_inputs_are_told_how_far_they_may_be_off():
-    pool = {"large": training.stored(paint(torch.arange(6), 256)), "strength": torch.full((6,), 0.4)}
-    pool["small"] = training.stored(paint(torch.arange(6) + 50, 64))
+    pool = {"large": stored(paint(torch.arange(6), 256)), "strength": torch.full((6,), 0.4)}
+    pool["small"] = stored(paint(torch.arange(6) + 50, 64))
     generator = torch.Generator().manual_seed(0)
     small, strength, wanted, paintings = training.drawn(pool, 60, generator)
     assert small.shape == (60, 3, training.CROP, training.CROP) and wanted.shape == paintings.shape
@@ -209,10 +210,10 @@ def test_it_is_measured(monkeypatch, tmp_path, capsys):
     torch.manual_seed(0)
     shape = 120, 3, 32, 32
     several = torch.randn(shape) / 2, torch.rand(120, 3, 1, 1).expand(shape), torch.randn(shape) / 2
-    noise, flat, again = (training.stored(pictures.clamp(-1, 1)) for pictures in several)
+    noise, flat, again = (stored(pictures.clamp(-1, 1)) for pictures in several)
     assert evaluation.told_apart(noise, flat) == 1.0
     assert 0.3 < evaluation.told_apart(noise, again) < 0.7
-    sharp = training.stored(paint(torch.arange(120)))
+    sharp = stored(paint(torch.arange(120)))
     assert evaluation.told_apart(evaluation.changed(evaluation.changed(sharp, reduced), smooth), sharp) > 0.9
     same = evaluation.apart(enlarged(noise), noise)
     assert same["rms at 64 px"] < 1e-6 and same["most dE of the mean colour"] < 1e-3
@@ -229,12 +230,13 @@ def test_it_is_measured(monkeypatch, tmp_path, capsys):
 
 def test_each_look_is_enlarged_into_what_its_own_model_has_learned_from(tmp_path):
     drawn = training.prepared(tmp_path / "pool.pt", 2, "engravings")
-    assert torch.equal(drawn["large"], training.stored(engrave(by_day(training.FIRST, 2), 256)))
-    assert drawn["small"].shape == (2, 3, 64, 64) and len(drawn["samples"]) == training.SHOWN
+    assert torch.equal(drawn["large"], stored(engrave(by_day(training.FIRST, 2), 256)))
+    assert drawn["small"].shape == drawn["samples"].shape == (2, 3, 64, 64)
 
 
 def test_a_training_begins_with_the_upscaler_that_ships(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "SHOWN", 2)
+    monkeypatch.setattr(training, "LOOKED", 2)
     little = Settings(tmp_path, steps=2, every=1, warmup=1, learning_rate=1e-6)
     training.run(little, pictures=2, batch=1, look="engravings", further=True)
     folders = tmp_path, settings.ASSETS / "engravings"
@@ -242,26 +244,51 @@ def test_a_training_begins_with_the_upscaler_that_ships(tmp_path, monkeypatch):
     assert all(torch.allclose(made[name].float(), weight.float(), atol=1e-3) for name, weight in ships.items())
 
 
+def test_a_critic_of_samples_leads_the_upscaler_and_learns_nothing_of_its_own_praise(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(training, "SHOWN", 2)
+    monkeypatch.setattr(training, "LOOKED", 2)
+    monkeypatch.setattr(training, "train", lambda network, loss, settings, show: given.extend([network, loss]))
+    training.run(Settings(tmp_path, steps=2), pictures=2, batch=2, further=True)
+    contest, loss = given
+    contest.eval()  # or it would drop what it sees by chance
+
+    def gradients(weight):
+        monkeypatch.setattr(training, "WEIGHT", weight)
+        contest.zero_grad()
+        loss(contest, torch.Generator().manual_seed(0)).backward()
+        parts = contest.upscaler, contest.critic
+        return [torch.cat([parameter.grad.flatten() for parameter in part.parameters()]) for part in parts]
+
+    (still, critic), (led, same) = gradients(0.0), gradients(1.0)
+    assert (led - still).abs().max() > 1e-4
+    assert torch.equal(critic, same) and critic.abs().max() > 1e-4
+
+
 def test_a_tiny_training_resumes_and_leaves_an_upscaler(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training, "SHOWN", 2)
+    monkeypatch.setattr(training, "LOOKED", 2)
+    monkeypatch.setattr(training, "SHARES", dict.fromkeys(training.SHARES, 1 / 3))
     asked = {"pictures": 4, "batch": 2}
     whole = Settings(tmp_path / "whole", steps=6, every=2, warmup=1, precision="no")
     training.run(whole, **asked)
     kept = {path.name for path in whole.out.iterdir()}
-    assert kept == {"pool-landscapes.pt", "pixels", "contest", "upscaler"}
-    shutil.copytree(tmp_path / "whole", tmp_path / "broken", ignore=shutil.ignore_patterns("pixels", "contest"))
+    assert kept == {"pool-landscapes.pt", "pixels", "contest", "critic.pt", "samples", "upscaler"}
+    made = shutil.ignore_patterns("pixels", "contest", "samples", "critic.pt")
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken", ignore=made)
     calls, real = [], torch.optim.AdamW.step
 
     def step(self, *args, **options):
         calls.append(1)
-        if len(calls) == 6:  # in the second part
+        if len(calls) in (4, 9):  # in the second part; and in the third, when the second's step and the critic are done
             raise KeyboardInterrupt
         return real(self, *args, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     broken = Settings(tmp_path / "broken", steps=6, every=1, warmup=1, precision="no")
-    with pytest.raises(KeyboardInterrupt):
-        training.run(broken, **asked)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            training.run(broken, **asked)
     monkeypatch.setattr(torch.optim.AdamW, "step", real)
     training.run(broken, **asked)
     paths = [tmp_path / name / "upscaler" / "model.safetensors" for name in ("whole", "broken")]

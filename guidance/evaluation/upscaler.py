@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch import Tensor
 from tqdm import tqdm
 
 from guidance.atomic import save
@@ -17,12 +16,11 @@ from guidance.evaluation.samples import grid
 from guidance.guides.color import Color
 from guidance.models import catalogue
 from guidance.models.device import device
-from guidance.models.upscaler import FACTOR, enlarged, reduced, smooth
+from guidance.models.upscaler import FACTOR, reduced, smooth
 from guidance.recipe import Recipe
 from guidance.training.diffusion import SEEDS
 from guidance.training.landscapes import attributes, paint
-from guidance.training.trainer import DEVICE
-from guidance.training.upscaler import scaled, stored
+from guidance.training.looker import Looker, looker, scaled, stored, taught, teller
 
 BATCH, STEPS = 16, 800  # of the trainings of who looks at samples
 RECIPES = {"unguided": Recipe(solver="dpm++", steps=15), "a colour": Recipe(guides=Color("teal"))}
@@ -47,55 +45,10 @@ def changed(pictures: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.cat([stored(change(scaled(part)).clamp(-1, 1)) for part in pictures.split(32)])
 
 
-class Looker(nn.Module):
-    """A small network that looks at pictures of any size, and at their detail apart, which it would learn late."""
-
-    def __init__(self, answers: int, widths: tuple[int, ...] = (6, 32, 64, 96, 128)):
-        super().__init__()
-        layers = []
-        for before, after in zip(widths, widths[1:], strict=False):
-            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.GroupNorm(8, after), nn.SiLU()]
-        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Linear(widths[-1], answers))
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) to features (B, 128)."""
-        return self.body(torch.cat([pictures, 4 * (pictures - enlarged(reduced(pictures)))], 1))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) to logits (B, answers)."""
-        return self.head(self.features(pictures))
-
-
-def looker(answers: int) -> Looker:
-    """One that has learned nothing yet, always the same."""
-    torch.manual_seed(0)
-    return Looker(answers).to(DEVICE, memory_format=torch.channels_last)
-
-
-def taught(network: Looker, drawn: Callable[[], tuple[Tensor, Tensor]]) -> Looker:
-    """The network after STEPS batches of uint8 pictures (B, 3, H, W) and their answers (B, A) of 0 and 1."""
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, weight_decay=0.05)
-    rates = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    for _ in tqdm(range(STEPS), leave=False):
-        x, truth = drawn()
-        x = scaled(torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(3), x))
-        loss = binary_cross_entropy_with_logits(network(x), truth.to(x.device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rates.step()
-    return network.eval()
-
-
 def told_apart(made: Tensor, painted: Tensor) -> float:
     """The share of pictures of which a small network, trained on five sixths of them, tells rightly which they are."""
-    known, truth = len(made) * 5 // 6, (torch.arange(BATCH) < BATCH // 2).float()[:, None]
-
-    def drawn() -> tuple[Tensor, Tensor]:
-        return torch.cat([batch[torch.randint(known, (BATCH // 2,))] for batch in (made, painted)]), truth
-
-    network = taught(looker(1), drawn)
+    known = len(made) * 5 // 6
+    network = teller(made[:known], painted[:known], STEPS, BATCH)
     with torch.no_grad():
         right = [(network(scaled(part))[:, 0] > 0) == is_made for batch, is_made in ((made, True), (painted, False))
                  for part in batch[known:].split(32)]  # fmt: skip
@@ -110,7 +63,7 @@ def eye(seeds: Tensor) -> Looker:
         chosen = torch.randint(len(pool), (BATCH,))
         return pool[chosen], truth[chosen]
 
-    return taught(looker(truth.shape[1]), drawn)
+    return taught(looker(truth.shape[1]), drawn, STEPS)
 
 
 @torch.no_grad()

@@ -64,7 +64,7 @@ class Prompt(LossGuide):
         name: {"rule": "normalized", "method": "shortcut", "weight": "constant", "detail": 4.0, "travel": 0,
                "candidates": 1, "stop": 0.9, "solver": "dpm++", "eta": 0.0} | own
         for name, own in {
-            "fast": {"scale": 0.12, "cuts": 6, "tries": 2, "steps": 12},
+            "fast": {"scale": 0.12, "cuts": 6, "tries": 4, "steps": 12},
             "live": {"scale": 0.15, "cuts": 4, "tries": 1, "steps": 6},
             "quality": {"scale": 0.11, "cuts": 8, "tries": 4, "steps": 20},
             "course": {"rule": "course", "scale": 8.0, "weight": "counter", "cuts": 4, "detail": 1.0, "tries": 1,

@@ -1,9 +1,10 @@
 """Train a built-in model's upscaler on paintings, or engravings, of 256 px and what becomes of them at 64 px.
 
-It learns from their pixels first, and then from a critic too, which tells what it makes from paintings
-(arXiv:1406.2661).
+It learns from their pixels first, then from a critic too, which tells what it makes from paintings (arXiv:1406.2661),
+and last, for a while, from one that tells from paintings what it makes of the model's samples.
 """
 
+import copy
 import dataclasses
 from pathlib import Path
 
@@ -11,20 +12,23 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import avg_pool2d, leaky_relu, pad, relu
+from torch.nn.functional import avg_pool2d, pad, relu, softplus
 from tqdm import tqdm
 
 from guidance.atomic import save
-from guidance.frame import sheet, to_images
+from guidance.engine import images
+from guidance.frame import sheet, to_images, to_pixels
 from guidance.models import catalogue
 from guidance.models.model import Model
 from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, near, reduced, smooth
+from guidance.recipe import Recipe
 from guidance.sampling.guides import network as unguided
 from guidance.sampling.sample import sample
 from guidance.sampling.schedule import Schedule
 from guidance.settings import ASSETS
 from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import paint
+from guidance.training.looker import Critic, Looker, looker, scaled, stored, teller
 from guidance.training.trainer import DEVICE, Settings, keep, train
 
 FIRST = 100_000_000  # the seeds of its paintings begin here
@@ -32,8 +36,13 @@ STEPS, LEAST, MOST = 12, 1, 3  # of so many steps of DDIM, the least and the mos
 CROP = 24  # px of the small pictures
 SLACK = 0.0195  # in [-1, 1]; the grain of samples comes to as much
 PLAIN = 1 / 3  # of the inputs are not painted again: clean ones, blurred and noisy ones
-REGRESSION = 0.64  # the share of steps and time without the critic
-WEIGHT = 0.02  # of the critic's word beside the pixels
+SHARES = {"pixels": 0.62, "contest": 0.34, "samples": 0.04}  # of steps and time, of the parts of a training
+WEIGHT = 0.02  # of a critic's word beside the pixels
+SAMPLED = Recipe(solver="dpm++", steps=12, size="native")  # samples as people make them
+LOOKED = 1000  # batches of 16 in which the critic of samples learns before it is asked
+WIDER = 32  # px of the small pictures that it sees
+HELD = 0.3  # the weight of how far samples are from what they were before, beside that of paintings
+SMOOTH = 0.01  # the weight of its slope at paintings
 SHOWN = 6  # pictures in a row of a sheet
 PAINTERS = {"landscapes": paint, "engravings": engrave}  # what a built-in model has learned from
 SETTINGS = Settings(Path("runs/upscaler"), steps=20_000, learning_rate=8e-4, ema_decay=0.998, every=250)
@@ -48,21 +57,11 @@ def repainted(model: Model, x: Tensor, last: int, generator: torch.Generator) ->
     return made.x_t.clamp(-1, 1)
 
 
-def stored(x: Tensor) -> Tensor:
-    """Pictures in [-1, 1] as uint8."""
-    return ((x + 1) * 127.5).round().byte().cpu()
-
-
-def scaled(pictures: Tensor) -> Tensor:
-    """uint8 pictures in [-1, 1]."""
-    return pictures.to(DEVICE).float() / 127.5 - 1
-
-
 def prepared(path: Path, pictures: int, look: str, batch: int = 8) -> dict[str, Tensor]:
-    """Paintings, the same made small and painted again, how much of each is new, and samples; kept in a file."""
+    """Paintings, the same made small and painted again, how much of each is new, and as many samples, from a file."""
     if path.exists():
         pool = torch.load(path, mmap=True, weights_only=True)
-        if len(pool["large"]) == pictures:
+        if len(pool["large"]) == len(pool["samples"]) == pictures:
             return pool
     model, generator, rows = catalogue.get(look), torch.Generator().manual_seed(FIRST), []
     seeds = by_day(FIRST, pictures) if look == "engravings" else torch.arange(FIRST, FIRST + pictures)
@@ -72,23 +71,36 @@ def prepared(path: Path, pictures: int, look: str, batch: int = 8) -> dict[str, 
         small = repainted(model, reduced(large), last, generator)
         rows.append((stored(large), stored(small), torch.full((len(large),), last / STEPS)))
     pool = dict(zip(("large", "small", "strength"), map(torch.cat, zip(*rows, strict=True)), strict=True))
-    pool["samples"] = stored(repainted(model, torch.zeros(SHOWN, 3, 64, 64, device=DEVICE), STEPS, generator))
+    samples = (SAMPLED.replace(model=look, seed=FIRST + k) for k in range(pictures))
+    pool["samples"] = torch.cat([to_pixels(images(recipe)) for recipe in tqdm(samples, "sampling", pictures)])
     path.parent.mkdir(parents=True, exist_ok=True)
     keep(pool, path)
     return pool
 
 
-def drawn(pool: dict[str, Tensor], batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Random crops: small ones (B, 3, CROP, CROP), their strengths (B,), what they should become, and paintings."""
+def cut(
+    batch: int, crop: int, generator: torch.Generator, *pictures: Tensor
+) -> tuple[list[int], list[Tensor]]:  # fmt: skip
+    """Random rows of pools of the same pictures, and a place of each row, of `crop` px where its picture has 64."""
     here = {"generator": generator, "device": generator.device}
-    chosen = torch.randint(len(pool["large"]), (batch,), **here).tolist()
-    places = torch.randint(64 - CROP + 1, (batch, 2), **here).tolist()
-    crop = {}
-    for name, times in (("large", FACTOR), ("small", 1)):
-        parts = [pool[name][k, :, times * y : times * (y + CROP), times * x : times * (x + CROP)]
-                 for k, (y, x) in zip(chosen, places, strict=True)]  # fmt: skip
-        crop[name] = scaled(torch.stack(parts))
-    large, small, strength = crop["large"], crop["small"], pool["strength"][chosen].to(DEVICE)
+    chosen = torch.randint(len(pictures[0]), (batch,), **here).tolist()
+    places = torch.randint(64 - crop + 1, (batch, 2), **here).tolist()
+    parts = []
+    for pool in pictures:
+        times = pool.shape[-1] // 64
+        part = [pool[k, :, times * y : times * (y + crop), times * x : times * (x + crop)]
+                for k, (y, x) in zip(chosen, places, strict=True)]  # fmt: skip
+        parts.append(scaled(torch.stack(part)))
+    return chosen, parts
+
+
+def drawn(
+    pool: dict[str, Tensor], batch: int, generator: torch.Generator, crop: int = CROP
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Random crops: small ones (B, 3, crop, crop), their strengths (B,), what they should become, and paintings."""
+    here = {"generator": generator, "device": generator.device}
+    chosen, (large, small) = cut(batch, crop, generator, pool["large"], pool["small"])
+    strength = pool["strength"][chosen].to(DEVICE)
     # Those that were not painted again: half of them clean, the others blurred and noisy to a degree.
     plain = torch.rand(batch, **here) < PLAIN
     degree = 0.3 * (2 * torch.rand(batch, **here) - 1).clamp(min=0)
@@ -115,39 +127,39 @@ def apart(y: Tensor, wanted: Tensor) -> Tensor:
     return error.abs().mean() + error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
 
 
-class Critic(nn.Module):
-    """Tells paintings from what the upscaler makes, part by part; shown the detail apart, it learns in a few steps."""
-
-    def __init__(self, widths: tuple[int, ...] = (6, 32, 64, 96, 128)):
-        super().__init__()
-        steps = [nn.Conv2d(before, after, 4, 2, 1) for before, after in zip(widths, widths[1:], strict=False)]
-        self.steps = nn.ModuleList([*steps, nn.Conv2d(widths[-1], 1, 3, padding=1)])
-        for step in self.steps:
-            nn.init.kaiming_normal_(step.weight, 0.2)
-            nn.init.zeros_(step.bias)
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures (B, 3, H, W) to how much like a painting their parts are, (B, 1, H / 16, W / 16)."""
-        x = torch.cat([pictures, 4 * (pictures - enlarged(reduced(pictures)))], 1)
-        for step in self.steps[:-1]:
-            x = leaky_relu(step(x), 0.2)
-        return self.steps[-1](x)
-
-
 class Contest(nn.Module):
     """An upscaler and its critic."""
 
-    def __init__(self, upscaler: Upscaler):
+    def __init__(self, upscaler: Upscaler, critic: nn.Module):
         super().__init__()
-        self.upscaler, self.critic = upscaler, Critic().to(memory_format=torch.channels_last)
+        self.upscaler, self.critic = upscaler, critic.to(memory_format=torch.channels_last)
 
-    def forward(self, small: Tensor, strength: Tensor, paintings: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What is made of small pictures, and the critic's word on it for the upscaler, on paintings, and on it."""
+    def forward(
+        self, small: Tensor, strength: Tensor, paintings: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+        """What is made of small pictures, and the critic's word on as many of it as there are paintings.
+
+        That is its word for the upscaler, on the paintings, and on what was made, for itself.
+        """
         made = self.upscaler(small, strength)
+        judged = made[: len(paintings)]
         still = {name: weight.detach() for name, weight in self.critic.named_parameters()}
-        praise = functional_call(self.critic, still, made)
-        real, false = self.critic(torch.cat([paintings, made.detach()])).chunk(2)
+        praise = functional_call(self.critic, still, judged)
+        real, false = self.critic(torch.cat([paintings, judged.detach()])).chunk(2)
         return made, praise, real, false
+
+
+def skilled(upscaler: Upscaler, pool: dict[str, Tensor], path: Path) -> Looker:
+    """A critic that tells paintings from what an upscaler makes of samples; from a file, or taught and kept there."""
+    critic = looker(1, seed=1)
+    if path.exists():
+        critic.load_state_dict(torch.load(path, map_location=DEVICE, weights_only=True))
+    else:
+        with torch.no_grad():
+            made = torch.cat([stored(upscaler(scaled(part))) for part in pool["samples"].split(8)])
+        critic = teller(pool["large"], made, LOOKED, 16, seed=1)
+        keep(critic.state_dict(), path)
+    return critic.train()
 
 
 def run(
@@ -156,19 +168,18 @@ def run(
 ) -> None:  # fmt: skip
     """Train on `pictures` of a look and keep the averaged fp16 upscaler in `settings.out`/upscaler.
 
-    With `further` it begins with the weights that ship, at half the learning rate.
+    With `further` it begins with the weights that ship, which know pixels and paintings, in the last part.
     """
     torch.manual_seed(settings.seed)
-    upscaler = Upscaler(slack=SLACK).to(memory_format=torch.channels_last)
-    contest = Contest(upscaler)  # before anything else that draws, or it would not be that of a run that has its pool
+    upscaler = Upscaler(slack=SLACK).to(DEVICE, memory_format=torch.channels_last)
+    first = Contest(upscaler, Critic())  # before anything else that draws, or it would not be that of a run with a pool
     pool = prepared(settings.out / f"pool-{look}.pt", pictures, look)
     if further:
         upscaler.load_state_dict(load_file(ASSETS / look / "upscaler" / "model.safetensors"))
-        settings = settings.gentler()
 
     def show(network: nn.Module, path: Path) -> None:
         """Samples and what becomes of them; paintings painted again, what becomes of those, and the paintings."""
-        small = scaled(torch.cat([pool["samples"], pool["small"][:SHOWN]]))
+        small = scaled(torch.cat([pool[name][:SHOWN] for name in ("samples", "small")]))
         told = torch.cat([torch.full((SHOWN,), network.config["strength"]), pool["strength"][:SHOWN]]).to(DEVICE)
         with torch.no_grad():
             made = torch.cat([network(*part) for part in zip(small.split(1), told.split(1), strict=True)])
@@ -187,10 +198,35 @@ def run(
         # The hinge loss (arXiv:1705.02894) is the critic's; the upscaler's is beside it in one sum.
         return apart(made, wanted) - WEIGHT * praise.mean() + relu(1 - real).mean() + relu(1 + false).mean()
 
-    def part(name: str, share: float, rate: float) -> Settings:
-        return dataclasses.replace(settings, out=settings.out / name, steps=round(settings.steps * share),
-                                   minutes=settings.minutes * share, learning_rate=rate)  # fmt: skip
+    def sampled(network: nn.Module, generator: torch.Generator) -> Tensor:
+        # No painting belongs to a sample: the critic alone says what it should become, not far from what it was. With
+        # paintings painted again nothing should change.
+        (_, (samples,)), (_, (paintings,)) = (
+            cut(batch, WIDER, generator, pool[name]) for name in ("samples", "large"))  # fmt: skip
+        small, strength, *_ = drawn(pool, max(1, batch // 2), generator, WIDER)
+        small = torch.cat([samples, small])
+        told = torch.cat([strength.new_full((batch,), upscaler.config["strength"]), strength])
+        paintings.requires_grad_()
+        made, praise, real, false = network(small, told, paintings)
+        with torch.no_grad():
+            were = before(small, told)
+        # The logistic loss (arXiv:1406.2661), and the critic's slope at paintings (arXiv:1801.04406, equation 9).
+        (slope,) = torch.autograd.grad(real.sum(), paintings, create_graph=True)
+        critic = softplus(-real).mean() + softplus(false).mean() + SMOOTH / 2 * slope.square().sum((1, 2, 3)).mean()
+        held = HELD * apart(made[:batch], were[:batch]) + apart(made[batch:], were[batch:])
+        return WEIGHT * softplus(-praise).mean() + held + critic
 
-    train(upscaler, pixels, part("pixels", REGRESSION, settings.learning_rate), show=show)
-    train(contest, contested, part("contest", 1 - REGRESSION, settings.learning_rate / 4),
+    def part(name: str, rate: float) -> Settings:
+        share = SHARES[name]
+        return dataclasses.replace(
+            settings, out=settings.out / name, steps=max(1, round(settings.steps * share)), learning_rate=rate,
+            minutes=settings.minutes if further else settings.minutes * share)  # fmt: skip
+
+    if not further:
+        train(upscaler, pixels, part("pixels", settings.learning_rate), show=show)
+        train(first, contested, part("contest", settings.learning_rate / 4),
+              show=lambda contest, path: show(contest.upscaler, path))  # fmt: skip
+    before = copy.deepcopy(upscaler).eval().requires_grad_(False)
+    last = Contest(upscaler, skilled(before, pool, settings.out / "critic.pt"))
+    train(last, sampled, part("samples", settings.learning_rate / 8),
           show=lambda contest, path: show(contest.upscaler, path))  # fmt: skip
