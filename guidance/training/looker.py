@@ -21,6 +21,11 @@ def scaled(pictures: Tensor) -> Tensor:
     return pictures.to(DEVICE).float() / 127.5 - 1
 
 
+def detailed(pictures: Tensor) -> Tensor:
+    """Pictures (B, 3, H, W) with their detail, four times as strong, beside them: (B, 6, H, W)."""
+    return torch.cat([pictures, 4 * (pictures - enlarged(reduced(pictures)))], 1)
+
+
 class Critic(nn.Module):
     """Tells paintings from what the upscaler makes, part by part; shown the detail apart, it learns in a few steps."""
 
@@ -34,7 +39,7 @@ class Critic(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) to how much like a painting their parts are, (B, 1, H / 16, W / 16)."""
-        x = torch.cat([pictures, 4 * (pictures - enlarged(reduced(pictures)))], 1)
+        x = detailed(pictures)
         for step in self.steps[:-1]:
             x = leaky_relu(step(x), 0.2)
         return self.steps[-1](x)
@@ -53,7 +58,7 @@ class Looker(nn.Module):
 
     def features(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) to features (B, 128)."""
-        return self.body(torch.cat([pictures, 4 * (pictures - enlarged(reduced(pictures)))], 1))
+        return self.body(detailed(pictures))
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures (B, 3, H, W) to logits (B, answers)."""
