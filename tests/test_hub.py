@@ -219,7 +219,18 @@ def test_without_the_hub_half_a_download_is_not_taken_for_a_model(served, monkey
     assert isinstance(error.value.__cause__, IncompleteSnapshotError)
 
 
-def test_a_download_tells_how_far_it_is(served, monkeypatch):
+class Disabled(hub.tqdm):
+    """A bar as it is where TQDM_DISABLE was set when Python began."""
+
+    def __init__(self, *args, disable=True, **options):
+        super().__init__(*args, disable=disable, **options)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_download_tells_how_far_it_is(served, monkeypatch, capsys, shown):
+    if not shown:
+        monkeypatch.setattr(hub, "tqdm", Disabled)
+        monkeypatch.setenv("TQDM_DISABLE", "1")
     told, note = [], progress.downloaded
     monkeypatch.setattr(progress, "downloaded", lambda *args: (note(*args), told.append(progress.doing())))
     assert progress.doing() == ""
@@ -230,3 +241,4 @@ def test_a_download_tells_how_far_it_is(served, monkeypatch):
     assert any(text.startswith("Downloading tests/model: ") for text in told)
     assert told[-1].split()[-2] == f"{size / 1e6:.0f}"
     assert progress.doing() == ""
+    assert ("Download complete" in capsys.readouterr().err) == (not os.environ.get("TQDM_DISABLE"))

@@ -1,5 +1,6 @@
 """The Hugging Face Hub: is it there, and the files of a repository."""
 
+import io
 import os
 import socket
 import threading
@@ -7,9 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from huggingface_hub import HfApi, constants, errors, snapshot_download
+from huggingface_hub.utils import are_progress_bars_disabled
 from tqdm import tqdm
 
 from guidance import progress
@@ -38,8 +41,14 @@ def patiently(name: str, download: Callable[[type[tqdm]], Path]) -> Path:
     OSError if it gets no further for STILL seconds, GivenUp if nobody waits for it; what is here already is kept.
     """
     done, most, since, over = Future(), 0, time.monotonic(), threading.Event()
+    # A bar that is disabled counts nothing: one that nobody wants to see writes where nobody looks.
+    unseen = os.environ.get("TQDM_DISABLE") or are_progress_bars_disabled()
+    hidden = {"disable": False, "file": io.StringIO()} if unseen else {}
 
     class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any):
+            super().__init__(*args, **options | hidden)
+
         def update(self, n: float | None = 1) -> bool | None:
             nonlocal most, since
             if over.is_set():
