@@ -91,7 +91,8 @@ class Prompt(LossGuide):
         "Who judges. The built-in one knows the landscapes' words alone; others are downloaded.", labels=CLIPS,
     )  # fmt: skip
     preset: Literal[tuple(brings)] = field(
-        "fast", "Preset", "Quality takes twice as long as Fast and finds more, Live half as long and finds less.",
+        "fast", "Preset",
+        "Quality takes twice as long as Fast for slightly better pictures, Live half as long and finds less.",
         front=True, labels={"fast": "Fast", "live": "Live", "quality": "Quality", "course": "The course's"},
     )  # fmt: skip
     cuts: int | None = field(None, "Cuts", "Random crops that CLIP judges a step.", 1, 64, slider=(64, 1))
