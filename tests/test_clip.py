@@ -227,10 +227,10 @@ def test_a_picture_that_is_too_large_is_refused_before_a_pixel_of_it_is_decoded(
     {"candidates": 3}, {"cuts": 9},
 ])  # fmt: skip
 def test_a_picture_is_the_same_alone_in_any_batch_and_on_a_second_run(fields):
-    recipe = ClipRecipe(count=5, steps=4, seed=2, **fields)
+    recipe = ClipRecipe(count=3, steps=4, seed=2, tries=1, **fields)
     together = pixels(recipe)
     assert all(np.array_equal(a, b) for a, b in zip(together, pixels(recipe), strict=True))
-    for k in (0, 4):
+    for k in (0, 2):
         assert np.array_equal(together[k], pixels(recipe.picture(k))[0])
 
 

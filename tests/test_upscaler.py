@@ -248,7 +248,7 @@ def test_a_critic_of_samples_leads_the_upscaler_and_learns_nothing_of_its_own_pr
     given = []
     monkeypatch.setattr(training, "SHOWN", 2)
     monkeypatch.setattr(training, "LOOKED", 2)
-    monkeypatch.setattr(training, "train", lambda network, loss, settings, show: given.extend([network, loss]))
+    monkeypatch.setattr(training, "train", lambda network, loss, settings, **rest: given.extend([network, loss]))
     training.run(Settings(tmp_path, steps=2), pictures=2, batch=2, further=True)
     contest, loss = given
     contest.eval()  # or it would drop what it sees by chance

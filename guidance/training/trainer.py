@@ -4,7 +4,7 @@ import json
 import math
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,14 +48,15 @@ def low() -> bool:
 
 def train(
     network: torch.nn.Module, loss: Callable[[torch.nn.Module, torch.Generator], torch.Tensor], settings: Settings, *,
-    show: Callable[[torch.nn.Module, Path], None] = lambda network, path: None,
+    groups: Sequence[dict] = (), show: Callable[[torch.nn.Module, Path], None] = lambda network, path: None,
 ) -> torch.nn.Module:  # fmt: skip
     """Train `network` in place and return it with its EMA weights.
 
     `loss(network, generator)` draws its own batch with a generator on the network's device, which depends on the seed
     and the step alone, so a resumed run sees what an uninterrupted one would have seen. `show(network, path)` may save
-    a picture of the EMA network's samples, before the first step too. Everything is written under `settings.out`; a
-    checkpoint found there is resumed.
+    a picture of the EMA network's samples, before the first step too. `groups` are the optimizer's, where parts of the
+    network learn in ways of their own: "times" the rate, with other "betas". Everything is written under
+    `settings.out`; a checkpoint found there is resumed.
     """
     accelerator = Accelerator(
         mixed_precision=settings.precision or ("bf16" if low() else "no"),
@@ -63,7 +64,7 @@ def train(
         log_with=["tensorboard", "wandb"] if is_wandb_available() else "tensorboard", project_dir=settings.out,
     )  # fmt: skip
     settings.out.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=1e-2, fused=True)
+    optimizer = torch.optim.AdamW(groups or network.parameters(), settings.learning_rate, weight_decay=1e-2, fused=True)
     model, optimizer = accelerator.prepare(network, optimizer)
     ema = EMAModel(network.parameters(), decay=settings.ema_decay, use_ema_warmup=True, power=0.75)
     ema.to(accelerator.device)
@@ -109,7 +110,7 @@ def train(
         progress = max(step / settings.steps, seconds / (settings.minutes * 60))
         rate = settings.learning_rate * min(1, (step + 1) / settings.warmup) * (1 + math.cos(math.pi * progress)) / 2
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("times", 1)
         for part in range(settings.accumulate):
             with accelerator.accumulate(model):
                 key = (settings.seed * 1_000_003 + step) * settings.accumulate + part
