@@ -132,7 +132,7 @@ def test_who_cannot_be_verified_is_painted_once(verified, monkeypatch):
 
 
 def test_presets_try_again_and_recipes_of_before_do_not():
-    assert (ClipRecipe().tries, ClipRecipe(preset="quality").tries, ClipRecipe(preset="live").tries) == (4, 4, 1)
+    assert (ClipRecipe().tries, ClipRecipe(preset="quality").tries, ClipRecipe(preset="live").tries) == (4, 8, 1)
     assert Recipe(guides=Color("teal")).tries == ClipRecipe().unguided().tries == hurried(ClipRecipe()).tries == 1
     written = json.loads(to_json(ClipRecipe()))
     assert written.pop("tries") == 4 and from_json(json.dumps(written)).tries == 1

@@ -66,7 +66,7 @@ class Prompt(LossGuide):
         for name, own in {
             "fast": {"scale": 0.12, "cuts": 6, "tries": 4, "steps": 12},
             "live": {"scale": 0.15, "cuts": 4, "tries": 1, "steps": 6},
-            "quality": {"scale": 0.11, "cuts": 8, "tries": 4, "steps": 20},
+            "quality": {"scale": 0.11, "cuts": 8, "tries": 8, "steps": 20},
             "course": {"rule": "course", "scale": 8.0, "weight": "counter", "cuts": 4, "detail": 1.0, "tries": 1,
                        "stop": 1.0, "solver": "ddim", "steps": 40},
         }.items()
@@ -91,8 +91,7 @@ class Prompt(LossGuide):
         "Who judges. The built-in one knows the landscapes' words alone; others are downloaded.", labels=CLIPS,
     )  # fmt: skip
     preset: Literal[tuple(brings)] = field(
-        "fast", "Preset",
-        "Quality takes twice as long as Fast for slightly better pictures, Live half as long and finds less.",
+        "fast", "Preset", "Quality takes twice as long as Fast and finds more, Live half as long and finds less.",
         front=True, labels={"fast": "Fast", "live": "Live", "quality": "Quality", "course": "The course's"},
     )  # fmt: skip
     cuts: int | None = field(None, "Cuts", "Random crops that CLIP judges a step.", 1, 64, slider=(64, 1))
