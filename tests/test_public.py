@@ -93,7 +93,7 @@ def test_an_allowance_fills_up_again_and_forgets_the_oldest_visitors():
     [
         (ColorRecipe(count=4, steps=40), 160),
         (ClipRecipe(count=2, steps=10, travel=4, candidates=3, tries=1), 120),
-        (ClipRecipe(count=2, steps=10, preset="quality"), 80),
+        (ClipRecipe(count=2, steps=10, preset="quality"), 160),
         (DigitRecipe(digits="2026", count=2, steps=15), 120),
         (Recipe(guides=Color("teal") + Brightness(0.8), count=2, steps=10), 40),
         (ColorRecipe(count=4, steps=40).unguided(), 160),
