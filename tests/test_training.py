@@ -99,6 +99,21 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path, monkeypatch):
     assert (tmp_path / "broken" / "checkpoint.pt").exists()
 
 
+def test_parts_of_a_network_learn_at_rates_of_their_own(tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.ModuleList(torch.nn.Linear(2, 1, bias=False) for _ in range(3))
+    before = [part.weight.detach().clone() for part in network]
+    groups = [{"params": list(part.parameters()), "times": times, "betas": (0.5, 0.99)}
+              for part, times in zip(network, (0, 1, 3), strict=True)]  # fmt: skip
+
+    def loss(network, generator):
+        return sum(part.weight.sum() for part in network)
+
+    train(network, loss, Settings(tmp_path, steps=1, warmup=1, precision="no", ema_decay=0.0), groups=groups)
+    moved = [(part.weight - old).abs() for part, old in zip(network, before, strict=True)]
+    assert moved[0].max() == 0 < moved[1].min() and torch.allclose(moved[2], 3 * moved[1], rtol=0.05)
+
+
 @pytest.mark.parametrize("asked, good, low", [
     (None, torch.bfloat16, True), (None, torch.float32, False), ("no", torch.bfloat16, False),
     ("bf16", torch.float32, True)])  # fmt: skip

@@ -103,13 +103,13 @@ def test_one_try_asks_nobody_and_all_that_is_asked_for_counts(verified):
     assert last(without).notes == (NOTE.format("pictures 2, 3"),)
 
 
-def test_it_must_be_surer_of_a_boat_than_of_the_sea(monkeypatch):
+def test_it_must_be_surer_of_boats_and_stars_than_of_the_sea(monkeypatch):
     chances = torch.full((3, len(ATTRIBUTES)), 0.8)
     verifier = lambda: Verifier([[]] * 3), lambda x: chances, ATTRIBUTES
     monkeypatch.setattr(catalogue, "VERIFIERS", {"landscapes": verifier})
     frame = last(SHORT.replace(tries=1))
-    asked = "a boat on the sea", "the sea", "the sea | a boat:-1"
-    assert [wanting(SHORT.change(prompt=prompt), frame) for prompt in asked] == [[1] * 3, [0] * 3, [1] * 3]
+    asked = "a boat on the sea", "the sea", "the sea | a boat:-1", "stars"
+    assert [wanting(SHORT.change(prompt=prompt), frame) for prompt in asked] == [[1] * 3, [0] * 3, [1] * 3, [1] * 3]
 
 
 def test_it_is_the_same_alone_in_company_and_among_prompts(verified):

@@ -19,6 +19,7 @@ from guidance.models.cache import Cache, weight
 from guidance.models.device import ModelError
 from guidance.models.upscaler import FACTOR, Upscaler, enlarged, fitted, near, reduced, smooth
 from guidance.recipe import KEY, from_json, to_json
+from guidance.training import pairs
 from guidance.training import upscaler as training
 from guidance.training.engravings import by_day, engrave
 from guidance.training.landscapes import paint
@@ -196,9 +197,9 @@ def test_the_painter_s_pairs_are_exact_and_inputs_are_told_how_far_they_may_be_o
     pool = {"large": stored(paint(torch.arange(6), 256)), "strength": torch.full((6,), 0.4)}
     pool["small"] = stored(paint(torch.arange(6) + 50, 64))
     generator = torch.Generator().manual_seed(0)
-    small, strength, wanted, paintings = training.drawn(pool, 60, generator)
-    assert small.shape == (60, 3, training.CROP, training.CROP) and wanted.shape == paintings.shape
-    assert 0 < (reduced(wanted) - small).square().mean((1, 2, 3)).sqrt().max() <= training.SLACK * 1.001
+    small, strength, wanted, paintings = pairs.drawn(pool, 60, generator)
+    assert small.shape == (60, 3, pairs.CROP, pairs.CROP) and wanted.shape == paintings.shape
+    assert 0 < (reduced(wanted) - small).square().mean((1, 2, 3)).sqrt().max() <= pairs.SLACK * 1.001
     clean, repainted = strength == 0, strength == 0.4
     assert 0 < clean.sum() < (~repainted).sum() < repainted.sum()
     assert torch.allclose(wanted[clean], paintings[clean], atol=1e-5)  # exact pairs
@@ -229,8 +230,8 @@ def test_it_is_measured(monkeypatch, tmp_path, capsys):
 
 
 def test_each_look_is_enlarged_into_what_its_own_model_has_learned_from(tmp_path):
-    drawn = training.prepared(tmp_path / "pool.pt", 2, "engravings")
-    assert torch.equal(drawn["large"], stored(engrave(by_day(training.FIRST, 2), 256)))
+    drawn = pairs.prepared(tmp_path / "pool.pt", 2, "engravings")
+    assert torch.equal(drawn["large"], stored(engrave(by_day(pairs.FIRST, 2), 256)))
     assert drawn["small"].shape == drawn["samples"].shape == (2, 3, 64, 64)
 
 
