@@ -122,11 +122,14 @@ def autoguided(weak: Path, scale: float, below: int) -> Target:
     if not (weak / "unet").is_dir():
         raise OSError(f"There is no pipeline in the folder {weak}.")
     strong, other = built_in(), UNet2DModel.from_pretrained(weak, subfolder="unet").float()
-    networks = [network.to(DEVICE).eval().requires_grad_(False) for network in (strong, other)]
+    for network in (strong, other):
+        network.to(DEVICE).eval().requires_grad_(False)
 
     def target(x_t: torch.Tensor, t: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        said, less = (network(x_t, t).sample.float() for network in networks)
-        return said + scale * (t < below).view(-1, 1, 1, 1) * (said - less)
+        said, led = strong(x_t, t).sample.float(), t < below
+        if led.any():
+            said[led] += scale * (said[led] - other(x_t[led], t[led]).sample.float())
+        return said
 
     return target
 

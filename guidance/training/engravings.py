@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from guidance.models.attributes import ATTRIBUTES
-from guidance.training.lands import draw, mix, noise
 from guidance.training.landscapes import attributes, paint
+from guidance.training.scene import draw, mix, noise
 
 FINE = 4  # lines are drawn at so many times the size, and then averaged
 PAPER, INK = (0.96, 0.92, 0.82), (0.13, 0.10, 0.10)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from guidance.models.attributes import ATTRIBUTES, LANDS, TIMES, TONES
-from guidance.training.lands import PAINTERS, Scene, draw, mix, noise
+from guidance.training.lands import PAINTERS
+from guidance.training.scene import Scene, draw, mix, noise
 
 # Each colour of a time of day has two variants; a picture takes its own mixture of them.
 PALETTE = {
